@@ -1,0 +1,1 @@
+"""aiopaiio: asynchronous table I/O for MaxCompute (ODPS)."""
