@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, quote, unquote
 
 from aiopaiio.errors import SliceError, TablePathError
 from aiopaiio.slicing import RowRange
@@ -14,6 +14,7 @@ __all__ = ["PartitionSpec", "TablePath", "parse_paths"]
 
 _FORM = "odps://PROJECT/tables/TABLE[/KEY=VALUE...][?start=FIRST&end=ONE_PAST_LAST]"
 _NAME = re.compile(r"[A-Za-z0-9_\u0080-\uffff][\w\u0080-\uffff-]*\Z")
+_PLAIN_IN_PATHS = " !$'()*+-.:;=@[]^_`{|}~"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,20 +26,29 @@ class PartitionSpec:
     @classmethod
     def parse(cls, text: str) -> PartitionSpec:
         """From ``ds=20240101,hh=01`` or ``ds=20240101/hh=01``; blanks and quotes around values are dropped."""
+        return cls._of_parts(re.split(r"[,/]", text))
+
+    @classmethod
+    def _of_parts(cls, parts: list[str]) -> PartitionSpec:
         values = []
-        for part in re.split(r"[,/]", text):
+        for part in parts:
             name, equals, value = part.partition("=")
             name, value = name.strip().lower(), value.strip().strip("'\"")
             if not equals or not _NAME.match(name) or not value:
-                raise TablePathError(f"partition {text!r} is not of the form KEY=VALUE[/KEY=VALUE...]")
+                raise TablePathError(f"partition {'/'.join(parts)!r} is not of the form KEY=VALUE[/KEY=VALUE...]")
             values.append((name, value))
         if len({name for name, _ in values}) < len(values):
-            raise TablePathError(f"partition {text!r} names a partition column twice")
+            raise TablePathError(f"partition {'/'.join(parts)!r} names a partition column twice")
         return cls(tuple(values))
 
     def __str__(self) -> str:
         """The form of the Tunnel protocol: ``ds=20240101,hh=01``."""
         return ",".join(f"{name}={value}" for name, value in self.values)
+
+    @property
+    def path_form(self) -> str:
+        """The form of a table path: ``ds=20240101/hh=01``, separators inside values percent-encoded."""
+        return "/".join(f"{name}={quote(value, safe=_PLAIN_IN_PATHS)}" for name, value in self.values)
 
     def get(self, name: str) -> str | None:
         """The value of one partition column, or None when it is not one of them."""
@@ -106,7 +116,7 @@ class TablePath:
         schema = f"/schemas/{self.schema}" if self.schema else ""
         text = f"odps://{self.project}{schema}/tables/{self.table}"
         if self.partitions:
-            text += "/" + "&".join("/".join(f"{k}={v}" for k, v in p.values) for p in self.partitions)
+            text += "/" + "&".join(p.path_form for p in self.partitions)
         if self.rows is not None:
             text += f"?start={self.rows.start}&end={self.rows.stop}"
         return text
@@ -136,7 +146,8 @@ def _name(segment: str, text: str) -> str:
 def _partitions(text: str) -> tuple[PartitionSpec, ...]:
     if not text:
         return ()
-    specs = tuple(PartitionSpec.parse(unquote(part).replace(",", "/")) for part in text.split("&"))
+    # Split first, then decode: a value may hold any separator in its percent-encoded form.
+    specs = tuple(PartitionSpec._of_parts([unquote(part) for part in re.split("[,/]", spec)]) for spec in text.split("&"))
     if len(set(specs)) < len(specs):
         raise TablePathError("a partition is named twice")
     return specs
