@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 __all__ = [
     "AuthorizationError",
+    "CertificateError",
     "ChecksumError",
     "ClosedError",
     "ColumnError",
@@ -259,6 +260,7 @@ _BY_CODE: dict[str, type[ServerError]] = {
 }
 
 _BY_STATUS: dict[int, type[ServerError]] = {
+    308: ServerUnavailable,  # another server of the fleet takes over; the same request reaches it
     401: AuthorizationError,
     403: AuthorizationError,
     404: NoSuchObject,
@@ -300,6 +302,12 @@ class TransportError(Error, OSError):
 
 class ConnectFailed(TransportError):
     """No connection to the service could be made."""
+
+
+class CertificateError(ConnectFailed):
+    """The service's TLS certificate is not trusted."""
+
+    retryable = False
 
 
 class ConnectionLost(TransportError):

@@ -1,0 +1,401 @@
+"""The operations of the Tunnel service and the few of the service API around it, one coroutine each.
+
+URLs, verbs and the meaning of answers live here and nowhere else. Operations that are safe to repeat are repeated by the
+retry policy; streams of rows are not: what to ask again after a broken stream is the reader's to know.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+from xml.etree import ElementTree
+
+import anyio
+
+from aiopaiio import errors
+from aiopaiio.config import Config
+from aiopaiio.http import Answer, Body, HttpClient, Request
+from aiopaiio.retry import RetryPolicy
+from aiopaiio.schema import TableSchema
+from aiopaiio.slicing import RowRange
+from aiopaiio.table_path import PartitionSpec, TablePath
+
+__all__ = ["DownloadSession", "Tunnel", "UploadSession", "UploadedBlock"]
+
+logger = logging.getLogger(__name__)
+
+_Answer = TypeVar("_Answer")
+
+_HEADERS = {
+    "x-odps-tunnel-version": "6",
+    # Dates travel as UTC, not as the server's local time.
+    "odps-tunnel-date-transform": "v1",
+}
+_FIRST_CONTACT_SECONDS = 10.0
+"""How long a service that never answered is tried: its address is more likely wrong than the service is down."""
+_FIRST_POLL_SECONDS = 0.1
+_LONGEST_POLL_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadSession:
+    """An immutable snapshot of a table or partition on the service. A value: it pickles, and any process may read from it."""
+
+    table: TablePath
+    id: str
+    row_count: int
+    schema: TableSchema
+    created_seconds: float | None
+    """The service's clock when the session was made, seconds since the epoch; None when it does not say."""
+
+    @property
+    def partition(self) -> PartitionSpec | None:
+        """The partition read, or None for an unpartitioned table."""
+        return self.table.partitions[0] if self.table.partitions else None
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedBlock:
+    """A block of rows that the service holds for an upload session."""
+
+    id: int
+    row_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class UploadSession:
+    """A set of blocks that becomes visible by one commit. A value, as a download session is."""
+
+    table: TablePath
+    id: str
+    schema: TableSchema
+    status: str
+    blocks: tuple[UploadedBlock, ...] = ()
+
+    @property
+    def partition(self) -> PartitionSpec | None:
+        """The partition written, or None for an unpartitioned table."""
+        return self.table.partitions[0] if self.table.partitions else None
+
+
+class Tunnel:
+    """What can be asked of one service, with the keys of one configuration."""
+
+    def __init__(self, http: HttpClient, config: Config, retry: RetryPolicy) -> None:
+        self.config = config
+        self.retry = retry
+        self._http = http
+        self._tunnel_endpoints: dict[str, str] = {}
+
+    # ------------------------------------------------------------------------------------------------------- download
+
+    async def create_download(self, table: TablePath) -> DownloadSession:
+        """Freeze the present rows of a table, or of the one partition in ``table``."""
+        query = [("downloads", ""), ("asyncmode", "true")]
+        session = _download_session(table, await self._table_json("POST", table, query))
+        wait = _FIRST_POLL_SECONDS
+        while session is None or session[1] == "initiating":
+            await anyio.sleep(wait)
+            wait = min(2 * wait, _LONGEST_POLL_SECONDS)
+            session_id = session[0].id if session else ""
+            session = _download_session(table, await self._table_json("GET", table, [("downloadid", session_id)]))
+        return session[0]
+
+    def read_rows(
+        self,
+        session: DownloadSession,
+        rows: RowRange,
+        columns: Sequence[str],
+        *,
+        arrow: bool,
+        encoding: str,
+        tunnel_endpoint: str,
+    ) -> AbstractAsyncContextManager[Body]:
+        """Ask once for a row range of some data columns; the body is in Arrow or record form."""
+        query = [
+            ("data", ""),
+            ("downloadid", session.id),
+            ("rowrange", f"({rows.start},{len(rows)})"),
+            ("columns", ",".join(columns)),
+        ]
+        if arrow:
+            query.append(("arrow", ""))
+        return self._http.stream(
+            self._table_request("GET", session.table, query, tunnel_endpoint, {"Accept-Encoding": encoding})
+        )
+
+    # --------------------------------------------------------------------------------------------------------- upload
+
+    async def create_upload(self, table: TablePath, *, overwrite: bool, create_partition: bool) -> UploadSession:
+        """Open a set of blocks for a table, or for the one partition in ``table``."""
+        query = [("uploads", "1")]
+        if overwrite:
+            query.append(("overwrite", "true"))
+        if create_partition and table.partitions:
+            query.append(("create_partition", "true"))
+        return _upload_session(table, await self._table_json("POST", table, query))
+
+    async def reload_upload(self, session: UploadSession) -> UploadSession:
+        """The session as the service knows it now, with all its blocks."""
+        answer = await self._table_json("GET", session.table, [("uploadid", session.id)])
+        return _upload_session(session.table, answer)
+
+    async def put_block(
+        self,
+        session: UploadSession,
+        block_id: int,
+        pieces: Sequence[bytes],
+        *,
+        arrow: bool,
+        encoding: str,
+    ) -> None:
+        """Send a block; sent again after a fault under the same id, it replaces itself."""
+        query = [("uploadid", session.id), ("blockid", str(block_id))]
+        if arrow:
+            query.append(("arrow", ""))
+        headers = {} if encoding == "identity" else {"Content-Encoding": encoding}
+
+        async def body() -> AsyncIterator[bytes]:
+            for piece in pieces:
+                yield piece
+
+        await self._repeat(
+            f"block {block_id} of {session.table.name}",
+            lambda endpoint: self._http.send(
+                self._table_request("PUT", session.table, query, endpoint, headers, body=body)
+            ),
+            session.table,
+            session.id,
+        )
+
+    async def commit_upload(self, session: UploadSession) -> UploadSession:
+        """Ask once to make all blocks visible; not repeated, because a lost answer says nothing about the commit."""
+        with _where(session.table, session.id):
+            endpoint = await self.tunnel_endpoint(session.table.project)
+            answer = await self._http.send(
+                self._table_request("POST", session.table, [("uploadid", session.id)], endpoint)
+            )
+            return _upload_session(session.table, answer.json()) if answer.body else replace(session, status="closed")
+
+    # ---------------------------------------------------------------------------------------------------- service API
+
+    async def tunnel_endpoint(self, project: str) -> str:
+        """Where the Tunnel service of a project is; asked of the service once."""
+        if self.config.tunnel_endpoint:
+            return _with_scheme(self.config.tunnel_endpoint, self.config.endpoint)
+        known = self._tunnel_endpoints.get(project)
+        if known is None:
+            query = [("service", ""), ("curr_project", project)]
+            if self.config.quota_name:
+                query.append(("quotaName", self.config.quota_name))
+            answer = await self._service_request("GET", f"/projects/{project}/tunnel", query)
+            known = _with_scheme(answer.body.decode().strip(), self.config.endpoint)
+            self._tunnel_endpoints[project] = known
+        return known
+
+    async def last_modified_seconds(self, table: TablePath) -> float:
+        """When the rows of a table, or of the one partition in ``table``, last changed: seconds since the epoch."""
+        query = [("curr_project", table.project)]
+        if table.schema:
+            query.append(("curr_schema", table.schema))
+        if table.partitions:
+            values = table.partitions[0].values
+            query.append(("partition", ",".join(f"{name}='{value}'" for name, value in values)))
+        answer = await self._service_request("GET", f"/projects/{table.project}/tables/{table.table}", query)
+        try:
+            text = ElementTree.fromstring(answer.body).findtext("Schema") or ""
+            described = json.loads(text)
+            return float(max(described[key] for key in ("lastModifiedTime", "lastDDLTime") if key in described))
+        except (ElementTree.ParseError, ValueError, TypeError) as error:
+            raise errors.MalformedStreamError(
+                f"the service does not say when {table.name} was last modified", request_id=answer.request_id
+            ) from error
+
+    async def run_statement(self, project: str, schema: str | None, statement: str) -> str:
+        """Run one SQL statement to its end and return its result text; a failed one raises what MaxCompute says."""
+        settings = {"odps.sql.submit.mode": ""}
+        if schema:
+            settings |= {
+                "odps.sql.allow.namespace.schema": "true",
+                "odps.namespace.schema": "true",
+                "odps.default.schema": schema,
+            }
+        query = [("curr_project", project)] + ([("curr_schema", schema)] if schema else [])
+        job = _sql_job(statement, settings)
+        # Not repeated: a statement whose answer was lost may have run.
+        submitted = await self._http.send(
+            Request(
+                "POST",
+                self.config.endpoint,
+                f"/projects/{project}/instances",
+                tuple(query),
+                {"Content-Type": "application/xml"},
+                body=job,
+                region=self.config.region,
+            )
+        )
+        instance = submitted.headers.get("Location", "").rstrip("/").rpartition("/")[2]
+        path = f"/projects/{project}/instances/{instance}"
+        wait = _FIRST_POLL_SECONDS
+        while True:
+            answer = await self._service_request("GET", path, [*query, ("taskstatus", "")])
+            status = ElementTree.fromstring(answer.body).findtext(".//Tasks/Task/Status") or ""
+            if status not in ("Running", "Waiting", "Suspended"):
+                break
+            await anyio.sleep(wait)
+            wait = min(2 * wait, _LONGEST_POLL_SECONDS)
+        answer = await self._service_request("GET", path, [*query, ("result", "")])
+        result = _result_text(answer.body)
+        if status != "Success":
+            code = result.partition(":")[0].strip() if result.startswith("ODPS-") else ""
+            raise errors.server_error(code, answer.status, result or status, request_id=answer.request_id)
+        return result
+
+    # ------------------------------------------------------------------------------------------------------- machinery
+
+    async def _service_request(self, method: str, path: str, query: list[tuple[str, str]]) -> Answer:
+        request = Request(method, self.config.endpoint, path, tuple(query), region=self.config.region)
+        return await self._retrying(f"{method} {path}", lambda: self._http.send(request))
+
+    async def _table_json(self, method: str, table: TablePath, query: list[tuple[str, str]]) -> dict[str, Any]:
+        answer = await self._repeat(
+            f"{method} {query[0][0]} of {table.name}",
+            lambda endpoint: self._http.send(self._table_request(method, table, query, endpoint)),
+            table,
+        )
+        with _where(table, None):
+            return answer.json()
+
+    async def _repeat(
+        self, what: str, once: Callable[[str], Awaitable[_Answer]], table: TablePath, session: str | None = None
+    ) -> _Answer:
+        with _where(table, session):
+            endpoint = await self.tunnel_endpoint(table.project)
+            return await self._retrying(what, lambda: once(endpoint))
+
+    async def _retrying(self, what: str, once: Callable[[], Awaitable[_Answer]]) -> _Answer:
+        policy = self.retry
+        if not self._http.answered:
+            policy = replace(policy, outage_seconds=min(policy.outage_seconds, _FIRST_CONTACT_SECONDS))
+        return await policy.retrying(logger, lambda: what)(once)
+
+    def _table_request(
+        self,
+        method: str,
+        table: TablePath,
+        query: Sequence[tuple[str, str]],
+        tunnel_endpoint: str,
+        headers: dict[str, str] | None = None,
+        body: Any = None,
+    ) -> Request:
+        schema = f"/schemas/{table.schema}" if table.schema else ""
+        common = [("curr_project", table.project)]
+        if table.partitions:
+            common.append(("partition", str(table.partitions[0])))
+        if self.config.quota_name:
+            common.append(("quotaName", self.config.quota_name))
+        return Request(
+            method,
+            tunnel_endpoint,
+            f"/projects/{table.project}{schema}/tables/{table.table}",
+            (*query, *common),
+            _HEADERS | (headers or {}),
+            body=body,
+        )
+
+
+class _where:  # noqa: N801 - used as a statement
+    """Say in which table, partition and session an error happened."""
+
+    def __init__(self, table: TablePath, session: str | None) -> None:
+        self._table, self._session = table, session
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, errors.Error):
+            partition = str(self._table.partitions[0]) if self._table.partitions else None
+            error.with_context(table=self._table.name, partition=partition, session=self._session)
+
+
+def _download_session(table: TablePath, answer: dict[str, Any]) -> tuple[DownloadSession, str]:
+    status = str(answer.get("Status", "normal")).lower()
+    try:
+        initiating = status == "initiating"
+        session = DownloadSession(
+            table=table,
+            id=str(answer["DownloadID"]),
+            row_count=int(answer.get("RecordCount", 0) if initiating else answer["RecordCount"]),
+            schema=TableSchema((), ()) if initiating else TableSchema.from_tunnel_json(answer["Schema"]),
+            created_seconds=_parse_date(answer.get("Initiated")),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise errors.MalformedStreamError(
+            f"the service's description of a download session is not usable: {error!r}", table=table.name
+        ) from error
+    if status == "expired":
+        raise errors.SessionExpired("the download session has expired", code="NoSuchDownload", session=session.id)
+    return session, status
+
+
+def _upload_session(table: TablePath, answer: dict[str, Any]) -> UploadSession:
+    try:
+        return UploadSession(
+            table=table,
+            id=str(answer["UploadID"]),
+            schema=TableSchema.from_tunnel_json(answer["Schema"]) if "Schema" in answer else TableSchema((), ()),
+            status=str(answer.get("Status", "normal")).lower(),
+            blocks=tuple(
+                UploadedBlock(int(block["BlockID"]), int(block.get("RecordCount", -1)))
+                for block in answer.get("UploadedBlockList") or ()
+            ),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise errors.MalformedStreamError(
+            f"the service's description of an upload session is not usable: {error!r}", table=table.name
+        ) from error
+
+
+def _parse_date(text: object) -> float | None:
+    try:
+        return parsedate_to_datetime(str(text)).timestamp()
+    except (ValueError, TypeError):
+        return None
+
+
+def _with_scheme(host: str, endpoint: str) -> str:
+    return (host if "://" in host else f"{urlsplit(endpoint).scheme}://{host}").rstrip("/")
+
+
+def _sql_job(statement: str, settings: dict[str, str]) -> bytes:
+    job = ElementTree.Element("Instance")
+    parent = ElementTree.SubElement(job, "Job")
+    ElementTree.SubElement(parent, "Priority").text = "9"
+    sql = ElementTree.SubElement(ElementTree.SubElement(parent, "Tasks"), "SQL")
+    ElementTree.SubElement(sql, "Name").text = "AnonymousSQLTask"
+    configured = ElementTree.SubElement(ElementTree.SubElement(sql, "Config"), "Property")
+    ElementTree.SubElement(configured, "Name").text = "settings"
+    ElementTree.SubElement(configured, "Value").text = json.dumps(settings)
+    text = statement.strip()
+    ElementTree.SubElement(sql, "Query").text = text if text.endswith(";") else f"{text};"
+    ElementTree.SubElement(ElementTree.SubElement(parent, "DAG"), "RunMode").text = "Sequence"
+    return b'<?xml version="1.0" encoding="utf-8"?>' + ElementTree.tostring(job, encoding="utf-8")
+
+
+def _result_text(body: bytes) -> str:
+    import base64
+
+    result = ElementTree.fromstring(body).find(".//Tasks/Task/Result")
+    if result is None or not result.text:
+        return ""
+    if result.get("Transform") == "Base64":
+        return base64.b64decode(result.text).decode("utf-8", "replace")
+    return result.text
