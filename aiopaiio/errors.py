@@ -50,6 +50,7 @@ __all__ = [
     "TransportError",
     "TransportTimeout",
     "TruncatedStreamError",
+    "UnprovenRowsError",
     "UsageError",
     "ValueTypeError",
     "server_error",
@@ -347,6 +348,10 @@ class MalformedStreamError(DataError):
     """Bytes with a right checksum that are not a stream of rows of this schema."""
 
     retryable = True
+
+
+class UnprovenRowsError(DataError):
+    """An answer contradicted itself after some of its rows were delivered; those rows cannot be trusted."""
 
 
 class DecompressionError(DataError):

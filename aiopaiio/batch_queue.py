@@ -1,0 +1,79 @@
+"""A queue of record batches with one sender and one receiver, bounded in bytes and rows; either end can leave."""
+
+from __future__ import annotations
+
+import math
+
+import anyio
+import pyarrow as pa
+
+from aiopaiio.errors import Error
+
+__all__ = ["BatchQueue"]
+
+
+class BatchQueue:
+    """Batches in order, then either the end or one error at the row where it happened.
+
+    Holds at most ``limit_bytes`` and ``limit_rows`` – but always room for one batch, however large, so that it cannot
+    block for ever.
+    """
+
+    def __init__(self, limit_bytes: int, limit_rows: float = math.inf) -> None:
+        self._limit_bytes = limit_bytes
+        self._limit_rows = limit_rows
+        # Unbounded in items: the bounds that matter are kept here.
+        self._sender, self._receiver = anyio.create_memory_object_stream[tuple[pa.RecordBatch, int] | Error](math.inf)
+        self._bytes = 0
+        self._rows = 0
+        self._room = anyio.Event()
+
+    def __repr__(self) -> str:
+        return f"<BatchQueue {self._rows} rows, {self._bytes} bytes>"
+
+    async def send(self, batch: pa.RecordBatch, byte_count: int) -> None:
+        """Add a batch of ``byte_count``, waiting for room; ``anyio.BrokenResourceError`` when the receiver has left."""
+        while self._is_full(byte_count, batch.num_rows):
+            self._room = anyio.Event()
+            await self._room.wait()
+        self._sender.send_nowait((batch, byte_count))
+        self._bytes += byte_count
+        self._rows += batch.num_rows
+
+    def fail(self, error: Error) -> None:
+        """End with ``error``, which the receiver gets after all batches before it."""
+        self._sender.send_nowait(error)
+        self._sender.close()
+
+    def end(self) -> None:
+        """End without error."""
+        self._sender.close()
+
+    async def receive(self) -> pa.RecordBatch | None:
+        """The next batch, or None at the end; raises the sender's error in its place."""
+        try:
+            try:
+                item = self._receiver.receive_nowait()
+            except anyio.WouldBlock:
+                item = await self._receiver.receive()
+        except anyio.EndOfStream:
+            return None
+        if isinstance(item, Error):
+            raise item
+        batch, byte_count = item
+        self._bytes -= byte_count
+        self._rows -= batch.num_rows
+        self._room.set()
+        return batch
+
+    def leave(self) -> None:
+        """The receiver wants no more: waiting batches are dropped and the sender is told."""
+        self._sender.close()
+        self._receiver.close()
+        self._bytes = self._rows = 0
+        self._room.set()
+
+    def _is_full(self, more_bytes: int, more_rows: int) -> bool:
+        if not self._rows:
+            return False
+        return self._bytes + more_bytes > self._limit_bytes or self._rows + more_rows > self._limit_rows

@@ -1,0 +1,173 @@
+"""Rows on their way out: small batches gathered, encoded into blocks, blocks uploaded while the caller goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import anyio
+import anyio.abc
+import pyarrow as pa
+
+from aiopaiio.arrow_stream import ArrowStreamEncoder
+from aiopaiio.compression import compressor
+from aiopaiio.record_stream import RecordStreamEncoder
+from aiopaiio.schema import Column, arrow_schema
+from aiopaiio.tunnel import Tunnel, UploadSession
+
+__all__ = ["Block", "BlockBuilder", "BlockUploads"]
+
+_MESSAGE_ROWS = 1 << 14
+_MESSAGE_BYTES = 1 << 20
+
+
+@dataclass(slots=True)
+class Block:
+    """One encoded block: its wire form, whole, in pieces."""
+
+    row_count: int = 0
+    byte_count: int = 0
+    pieces: list[bytes] = field(default_factory=list)
+
+
+class BlockBuilder:
+    """Gathers batches into messages and messages into blocks of about ``block_bytes`` (before compression)."""
+
+    def __init__(self, columns: tuple[Column, ...], *, arrow: bool, encoding: str, block_bytes: int) -> None:
+        self._columns = columns
+        self._schema = arrow_schema(columns)
+        self._arrow = arrow
+        self._encoding = encoding
+        self._block_bytes = block_bytes
+        self._gathered: list[pa.RecordBatch] = []
+        self._gathered_rows = 0
+        self._gathered_bytes = 0
+        self._start_block()
+
+    def add(self, batch: pa.RecordBatch) -> Iterator[Block]:
+        """Take a batch in table order; gives each block that became full by it."""
+        if self._gathered and not batch.schema.equals(self._gathered[0].schema):
+            yield from self._encode_gathered()
+        self._gathered.append(batch)
+        self._gathered_rows += batch.num_rows
+        self._gathered_bytes += batch.nbytes
+        if self._gathered_rows >= _MESSAGE_ROWS or self._gathered_bytes >= _MESSAGE_BYTES:
+            yield from self._encode_gathered()
+
+    def flush(self) -> Iterator[Block]:
+        """Give what is left as the last block, if there are rows left."""
+        yield from self._encode_gathered()
+        if self._block.row_count:
+            yield self._finish_block()
+
+    def empty_block(self) -> Block:
+        """A block without rows, in the right form."""
+        return BlockBuilder(
+            self._columns, arrow=self._arrow, encoding=self._encoding, block_bytes=self._block_bytes
+        )._finish_block()
+
+    def _encode_gathered(self) -> Iterator[Block]:
+        if not self._gathered_rows:
+            return
+        table = pa.Table.from_batches(self._gathered)
+        whole = table.combine_chunks().to_batches() if len(self._gathered) > 1 else self._gathered
+        rows_at_once = max(1, self._gathered_rows * self._block_bytes // max(1, self._gathered_bytes))
+        self._gathered, self._gathered_rows, self._gathered_bytes = [], 0, 0
+        for batch in whole:
+            # A batch much larger than a block is cut, so that no block is.
+            for start in range(0, batch.num_rows, rows_at_once):
+                part = batch.slice(start, rows_at_once)
+                self._append(self._encoder.encode(part))
+                self._block.row_count += part.num_rows
+                self._block.byte_count += part.nbytes
+                if self._block.byte_count >= self._block_bytes:
+                    yield self._finish_block()
+
+    def _append(self, pieces: list[bytes] | bytes) -> None:
+        for piece in [pieces] if isinstance(pieces, bytes) else pieces:
+            compressed = self._compressor.compress(piece) if self._compressor else piece
+            if compressed:
+                self._block.pieces.append(compressed)
+
+    def _finish_block(self) -> Block:
+        self._append(self._encoder.finish())
+        if self._compressor:
+            self._block.pieces.append(self._compressor.flush())
+        finished = self._block
+        self._start_block()
+        return finished
+
+    def _start_block(self) -> None:
+        self._block = Block()
+        self._encoder = ArrowStreamEncoder(self._schema) if self._arrow else RecordStreamEncoder(self._columns)
+        self._compressor = None if self._encoding == "identity" else compressor(self._encoding)
+
+
+class BlockUploads:
+    """Up to ``concurrency`` blocks of one upload session under way at once.
+
+    The first upload that fails for good is raised by the next :meth:`put` or by :meth:`finish`.
+    """
+
+    def __init__(self, tunnel: Tunnel, session: UploadSession, *, arrow: bool, encoding: str, concurrency: int) -> None:
+        self._tunnel = tunnel
+        self._session = session
+        self._arrow = arrow
+        self._encoding = encoding
+        self._slots = anyio.Semaphore(concurrency)
+        self._concurrency = concurrency
+        self._group: anyio.abc.TaskGroup | None = None
+        self._owner: asyncio.Task[None] | None = None
+        self._failure: Exception | None = None
+        self.sent: dict[int, int] = {}
+        """Block id to number of rows, of every block that was put."""
+
+    async def put(self, block_id: int, block: Block) -> None:
+        """Begin to upload a block; waits only while ``concurrency`` others are under way."""
+        if self._owner is None:
+            started = anyio.Event()
+            self._owner = asyncio.create_task(self._own_uploads(started), name=f"aiopaiio uploads {self._session.id}")
+            await started.wait()
+        await self._slots.acquire()
+        if self._failure is not None:
+            self._slots.release()
+            raise self._failure
+        assert self._group is not None  # started
+        self.sent[block_id] = block.row_count
+        self._group.start_soon(self._upload, block_id, block)
+
+    async def finish(self) -> None:
+        """Wait until every block is with the service."""
+        for _ in range(self._concurrency):
+            await self._slots.acquire()
+        for _ in range(self._concurrency):
+            self._slots.release()
+        if self._failure is not None:
+            raise self._failure
+
+    async def aclose(self) -> None:
+        """Stop what is under way and wait until its connections are let go."""
+        self.cancel()
+        if self._owner is not None:
+            await asyncio.wait([self._owner])
+
+    def cancel(self) -> None:
+        """Stop what is under way without waiting for it."""
+        if self._owner is not None:
+            self._owner.cancel()
+
+    async def _own_uploads(self, started: anyio.Event) -> None:
+        async with anyio.create_task_group() as self._group:
+            started.set()
+            await anyio.sleep_forever()
+
+    async def _upload(self, block_id: int, block: Block) -> None:
+        try:
+            await self._tunnel.put_block(
+                self._session, block_id, block.pieces, arrow=self._arrow, encoding=self._encoding
+            )
+        except Exception as error:
+            self._failure = self._failure or error
+        finally:
+            self._slots.release()

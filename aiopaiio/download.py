@@ -1,0 +1,224 @@
+"""One row range on its way: asked for, verified, healed from the first row not yet delivered, put into its queue."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import anyio.to_thread
+import pyarrow as pa
+
+from aiopaiio import errors
+from aiopaiio.arrow_stream import ArrowStreamDecoder
+from aiopaiio.batch_queue import BatchQueue
+from aiopaiio.columns import ColumnPlan
+from aiopaiio.compression import decompressor
+from aiopaiio.http import Body
+from aiopaiio.range_planner import RangePlanner
+from aiopaiio.record_stream import RecordStreamDecoder
+from aiopaiio.slicing import RowRange
+from aiopaiio.snapshot import Snapshot
+from aiopaiio.tunnel import DownloadSession, Tunnel
+
+__all__ = ["RangeDownload", "RowSource"]
+
+logger = logging.getLogger(__name__)
+
+RECORD_BODY_BYTES = 4 << 20
+"""Record-form bodies are decoded whole, so each request asks for about this much."""
+
+_DECODE_IN_THREAD_BYTES = 1 << 16
+_FRUITLESS_RENEWALS = 3
+# Refusals that may be meant for the Arrow form rather than for the request as such.
+_REFUSES_ARROW = frozenset({400, 405, 406, 415, 501})
+
+
+@dataclass(slots=True)
+class RowSource:
+    """What all row ranges of one read share. ``arrow`` turns false when the service refuses the Arrow form."""
+
+    tunnel: Tunnel
+    plan: ColumnPlan
+    planner: RangePlanner
+    arrow: bool
+    may_fall_back: bool
+    wide_timestamps: bool
+    """Whether TIMESTAMPs of the record form keep their seconds and nanoseconds apart."""
+    encoding: str
+
+
+class RangeDownload:
+    """Delivers exactly the rows of one range, in order, or one error after those that came before it."""
+
+    def __init__(self, source: RowSource, snapshot: Snapshot, rows: RowRange, queue: BatchQueue) -> None:
+        self._source = source
+        self._snapshot = snapshot
+        self._rows = rows
+        self._position = rows.start
+        self._ask_rows = len(rows)
+        self._renewals = 0
+        self.queue = queue
+
+    def __repr__(self) -> str:
+        return f"<RangeDownload {self._rows} at {self._position}, {self.queue!r}>"
+
+    async def run(self) -> None:
+        """Fill the queue to the end of the range. Errors travel in the queue; only cancellation leaves here."""
+        try:
+            while self._position < self._rows.stop:
+                await self._advance()
+        except errors.Error as error:
+            session = self._snapshot.session
+            self.queue.fail(
+                error.with_context(
+                    table=session.table.name,
+                    partition=str(session.partition) if session.partition else None,
+                    session=session.id,
+                    rows=str(self._rows),
+                )
+            )
+        else:
+            self.queue.end()
+
+    async def _advance(self) -> None:
+        """Ask until at least one more row is delivered; time without progress is bounded by the retry policy."""
+        policy = self._source.tunnel.retry
+        async for attempt in policy.retrying(logger, self._describe):
+            with attempt:
+                before = self._position
+                session = self._snapshot.session
+                try:
+                    await self._ask(session)
+                except errors.SessionExpired:
+                    self._renewals += 1
+                    if self._renewals > _FRUITLESS_RENEWALS:
+                        raise
+                    await self._snapshot.renew(session)
+                except errors.Error as error:
+                    if self._fall_back(error):
+                        continue
+                    if self._position == before or not error.retryable:
+                        raise
+                    self._renewals = 0
+                    logger.warning("%s: going on after: %s", self._describe(), error)
+
+    async def _ask(self, session: DownloadSession) -> None:
+        source = self._source
+        if not source.arrow:
+            self._ask_rows = min(self._ask_rows, source.planner.rows_for(RECORD_BODY_BYTES))
+        asked = RowRange(self._position, min(self._rows.stop, self._position + self._ask_rows))
+        # A service that refuses to wait for a slow reader is asked for less by the next range, not by this one.
+        request = source.tunnel.read_rows(
+            session,
+            asked,
+            [column.name for column in source.plan.wire_columns],
+            arrow=source.arrow,
+            encoding=source.encoding,
+            tunnel_endpoint=await source.tunnel.tunnel_endpoint(session.table.project),
+        )
+        async with request as body:
+            try:
+                if source.arrow:
+                    await self._receive_arrow(body, asked)
+                else:
+                    await self._receive_records(body, asked)
+            except errors.Error as error:
+                raise error.with_context(rows=str(asked), request_id=body.request_id) from error.__cause__
+
+    async def _receive_arrow(self, body: Body, asked: RowRange) -> None:
+        decoder = ArrowStreamDecoder(_wire_schema(self._source.plan))
+        in_frames = True
+        try:
+            async for piece in _decoded(body):
+                for batch in decoder.feed(piece):
+                    await self._deliver(batch, asked)
+                if self._is_too_large(decoder.next_message):
+                    return
+            in_frames = False
+            for batch in decoder.finish():
+                await self._deliver(batch, asked)
+            if self._position != asked.stop:
+                raise errors.RowCountError(f"{self._position - asked.start} rows came of the {len(asked)} asked for")
+        except errors.DataError as error:
+            # A cut or damaged frame leaves a proven prefix, and the rest is asked for again. A stream that contradicts
+            # itself proves nothing about the rows before: if some of them are out already, only the caller can start over.
+            proven = isinstance(error, errors.TruncatedStreamError) or (
+                isinstance(error, errors.ChecksumError) and (in_frames or self._position < asked.stop)
+            )
+            if proven or self._position == asked.start:
+                raise
+            raise errors.UnprovenRowsError(
+                f"rows {asked.start} to {self._position} were delivered before the answer contradicted itself: "
+                f"{error.message}; discard them and read again",
+            ) from error
+
+    async def _receive_records(self, body: Body, asked: RowRange) -> None:
+        source = self._source
+        received = bytearray()
+        async for piece in _decoded(body):
+            received += piece
+            if len(received) > source.planner.stream_limit_bytes and len(asked) > 1:
+                self._ask_rows = max(1, len(asked) // 4)
+                return
+        decoder = RecordStreamDecoder(source.plan.wire_columns, wide_timestamps=source.wide_timestamps)
+        if len(received) < _DECODE_IN_THREAD_BYTES:
+            batch = decoder.decode(received)
+        else:
+            batch = await anyio.to_thread.run_sync(decoder.decode, received)
+        if batch.num_rows != len(asked):
+            raise errors.RowCountError(f"{batch.num_rows} rows came of the {len(asked)} asked for")
+        await self._deliver(batch, asked)
+
+    async def _deliver(self, batch: pa.RecordBatch, asked: RowRange) -> None:
+        if self._position + batch.num_rows > asked.stop:
+            raise errors.RowCountError(f"more rows came than the {len(asked)} asked for")
+        if not batch.num_rows:
+            return
+        byte_count = batch.nbytes
+        self._source.planner.observe(batch.num_rows, byte_count)
+        session = self._snapshot.session
+        await self.queue.send(self._source.plan.arrange(batch, session.partition), byte_count)
+        self._position += batch.num_rows
+
+    def _is_too_large(self, message: tuple[int, int] | None) -> bool:
+        """Whether the batch now arriving breaks the memory bound; then fewer rows are asked for at once."""
+        limit = self._source.planner.stream_limit_bytes
+        if message is None or message[1] <= limit or message[0] <= 1:
+            return False
+        row_count, byte_count = message
+        self._ask_rows = max(1, row_count * limit // byte_count)
+        self._source.planner.observe(row_count, byte_count)
+        return True
+
+    def _fall_back(self, error: errors.Error) -> bool:
+        source = self._source
+        refused = isinstance(error, errors.ServerError) and error.status in _REFUSES_ARROW
+        if not (refused and source.arrow and source.may_fall_back):
+            return False
+        logger.info("%s: the service refuses the Arrow form (%s); reading records", self._describe(), error)
+        source.arrow = False
+        return True
+
+    def _describe(self) -> str:
+        session = self._snapshot.session
+        return f"rows [{self._position}, {self._rows.stop}) of {session.table.name}"
+
+
+def _wire_schema(plan: ColumnPlan) -> pa.Schema:
+    from aiopaiio.schema import arrow_schema
+
+    return arrow_schema(plan.wire_columns)
+
+
+async def _decoded(body: Body) -> AsyncIterator[bytes]:
+    """The pieces of a body with its compression undone."""
+    if body.content_encoding == "identity":
+        async for piece in body.pieces():
+            yield piece
+        return
+    undo = decompressor(body.content_encoding)
+    async for piece in body.pieces():
+        for part in undo.decompress(piece):
+            yield part
+    undo.finish()

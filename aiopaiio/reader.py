@@ -1,0 +1,308 @@
+"""Reading a table, or a slice of it, in row order."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import warnings
+from collections import deque
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal
+
+import anyio
+import pyarrow as pa
+
+from aiopaiio import errors
+from aiopaiio.columns import ColumnPlan
+from aiopaiio.download import RowSource
+from aiopaiio.prefetch import Prefetch, Segment
+from aiopaiio.range_planner import RangePlanner
+from aiopaiio.schema import TableSchema, arrow_schema, arrow_wire_supported
+from aiopaiio.slicing import RowRange
+from aiopaiio.snapshot import Snapshot
+from aiopaiio.table_path import TablePath
+from aiopaiio.tunnel import DownloadSession, Tunnel
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from aiopaiio.records import Records
+
+__all__ = ["END_OF_TABLE", "TableRead", "TableReader", "WireForm"]
+
+WireForm = Literal["auto", "arrow", "record"]
+"""``arrow`` and ``record`` are the two wire forms of the Tunnel; ``auto`` takes Arrow where types and service allow it."""
+
+END_OF_TABLE = "End of table reached!"
+AUTOMATIC_CONCURRENCY = 4
+MOST_CONCURRENCY = 64
+
+
+@dataclass(frozen=True, slots=True)
+class TableRead:
+    """What is read, as a value: it pickles, so that another process opens the very same rows without a new session.
+
+    ``sessions`` are the download sessions, one for each partition named by ``path``; ``rows`` are absolute and half-open.
+    """
+
+    path: TablePath
+    plan: ColumnPlan
+    rows: RowRange
+    sessions: tuple[DownloadSession, ...] = ()
+
+    @property
+    def table_row_count(self) -> int:
+        """The rows of all sessions."""
+        return sum(session.row_count for session in self.sessions)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """How it is read: nothing here changes which rows and values come."""
+
+    concurrency: int = 0
+    capacity_rows: int = 0
+    wire_form: WireForm = "auto"
+    wide_timestamps: bool | Literal["auto"] = False
+    encoding: str = "identity"
+    memory_limit_bytes: int = field(default=256 << 20)
+
+
+class TableReader:
+    """An open read. Made by :meth:`aiopaiio.Client.open_reader`; use it in the event loop that made it, by one task at a time.
+
+    Iterating gives ``pyarrow.RecordBatch``es; :meth:`read` gives records; both move the same cursor. A transport fault is
+    healed inside. An error that remains is raised at its row, after all rows before it, and again by every further read
+    until :meth:`seek`.
+    """
+
+    def __init__(self, tunnel: Tunnel, read: TableRead, options: ReadOptions) -> None:
+        self._tunnel = tunnel
+        self._read = read
+        self._options = options
+        self._position = read.rows.start
+        self._segments = _segments(tunnel, read)
+        self._prefetch: Prefetch | None = None
+        # Batches that came and are not handed out yet; a cancelled read leaves them here.
+        self._waiting: deque[pa.RecordBatch] = deque()
+        self._waiting_rows = 0
+        self._guard = anyio.ResourceGuard("reading from")
+        self._closed = False
+        self._process = os.getpid()
+        self._loop = asyncio.get_running_loop()
+        self._source = self._row_source()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else f"at row {self._position}"
+        return f"<aiopaiio.TableReader {self._read.path}, rows {self._read.rows}, {state}>"
+
+    # ----------------------------------------------------------------------------------------------------- description
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The schema of the batches: the columns asked for, in their order."""
+        return self._read.plan.arrow_schema(wide_timestamps=self._options.wide_timestamps is True)
+
+    @property
+    def table_schema(self) -> TableSchema:
+        """The columns asked for, in their order, with their MaxCompute types."""
+        return TableSchema(self._read.plan.columns)
+
+    @property
+    def row_count(self) -> int:
+        """The number of rows of the slice (of the table, when it is not sliced)."""
+        return len(self._read.rows)
+
+    @property
+    def table_row_count(self) -> int:
+        """The number of rows of the table, or of all its partitions that were named."""
+        return self._read.table_row_count
+
+    @property
+    def start_pos(self) -> int:
+        """The absolute number of the slice's first row."""
+        return self._read.rows.start
+
+    @property
+    def end_pos(self) -> int:
+        """One past the absolute number of the slice's last row."""
+        return self._read.rows.stop
+
+    @property
+    def position(self) -> int:
+        """The absolute number of the row that is read next."""
+        return self._position
+
+    @property
+    def description(self) -> TableRead:
+        """What is read, to be opened again elsewhere: it pickles, and shares the download sessions."""
+        sessions = tuple(segment.snapshot.session for segment in self._segments)
+        return replace(self._read, sessions=sessions)
+
+    # ------------------------------------------------------------------------------------------------------- reading
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> pa.RecordBatch:
+        batch = await self.read_batch()
+        if batch is None:
+            raise StopAsyncIteration
+        return batch
+
+    async def read_batch(self) -> pa.RecordBatch | None:
+        """The next rows as they came, at least one; None at the end of the slice."""
+        with self._reading():
+            if not self._waiting and not await self._receive():
+                return None
+            return self._take_batch()
+
+    async def read(self, num_records: int = 1) -> Records:
+        """The next ``num_records`` rows, fewer at the end; a NumPy record array whose elements are tuples.
+
+        Raises :class:`~aiopaiio.errors.OutOfRange` when no row is left.
+        """
+        from aiopaiio.records import records_from_batches
+
+        if num_records < 0:
+            raise errors.UsageError(f"num_records must not be negative, not {num_records}")
+        with self._reading():
+            while self._waiting_rows < num_records and await self._receive():
+                pass
+            if self._position >= self._read.rows.stop:
+                raise errors.OutOfRange(END_OF_TABLE)
+            taken = []
+            missing = num_records
+            while missing > 0 and self._waiting:
+                batch = self._take_batch(missing)
+                missing -= batch.num_rows
+                taken.append(batch)
+            return records_from_batches(taken or [self.schema.empty_table().to_batches()[0]])
+
+    async def seek(self, offset: int = 0) -> None:
+        """Go to a row, counted from the slice's start; no row in between is downloaded.
+
+        Raises :class:`~aiopaiio.errors.OutOfRange` beyond the end, and :class:`~aiopaiio.errors.SliceError` before the start.
+        """
+        if offset < 0:
+            raise errors.SliceError(f"seek counts from the slice's start, so offset must not be negative, not {offset}")
+        with self._reading():
+            target = self._read.rows.start + offset
+            if target > self._read.rows.stop:
+                raise errors.OutOfRange(f"row {offset} is beyond the end: the slice has {self.row_count} rows")
+            if self._position <= target <= self._position + self._waiting_rows:
+                while target > self._position:
+                    self._take_batch(target - self._position)
+                return
+            await self._stop()
+            self._position = target
+
+    # ------------------------------------------------------------------------------------------------------- closing
+
+    async def aclose(self) -> None:
+        """Stop reading and let go of every connection. Harmless a second time."""
+        self._closed = True
+        if self._process == os.getpid():
+            await self._stop()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        # Half-built readers have no attributes; a child process must not touch its parent's loop.
+        if getattr(self, "_closed", True) or self._process != os.getpid() or self._prefetch is None:
+            return
+        warnings.warn(f"{self!r} was not closed", ResourceWarning, stacklevel=1)
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._prefetch.cancel)
+
+    # ------------------------------------------------------------------------------------------------------- machinery
+
+    def _reading(self) -> anyio.ResourceGuard:
+        if self._process != os.getpid():
+            raise errors.ForkedError(
+                "this reader was opened before fork; open one in the child process (its description pickles)"
+            )
+        if self._closed:
+            raise errors.ClosedError("this reader is closed; open a new one")
+        return self._guard
+
+    async def _receive(self) -> bool:
+        """Wait for one more batch; False at the end of the slice."""
+        if self._prefetch is None:
+            rest = RowRange(self._position + self._waiting_rows, self._read.rows.stop)
+            if not len(rest):
+                return False
+            concurrency = self._concurrency()
+            capacity = self._options.capacity_rows
+            self._prefetch = Prefetch(
+                self._source,
+                self._segments,
+                rest,
+                concurrency=concurrency,
+                stream_limit_rows=-(-capacity // concurrency) if capacity else math.inf,
+            )
+        batch = await self._prefetch.next_batch()
+        if batch is None:
+            return False
+        self._waiting.append(batch)
+        self._waiting_rows += batch.num_rows
+        return True
+
+    def _take_batch(self, most_rows: int | None = None) -> pa.RecordBatch:
+        batch = self._waiting.popleft()
+        if most_rows is not None and batch.num_rows > most_rows:
+            self._waiting.appendleft(batch.slice(most_rows))
+            batch = batch.slice(0, most_rows)
+        self._waiting_rows -= batch.num_rows
+        self._position += batch.num_rows
+        return batch
+
+    async def _stop(self) -> None:
+        prefetch, self._prefetch = self._prefetch, None
+        self._waiting.clear()
+        self._waiting_rows = 0
+        if prefetch is not None:
+            await prefetch.aclose()
+
+    def _concurrency(self) -> int:
+        return min(self._options.concurrency or AUTOMATIC_CONCURRENCY, MOST_CONCURRENCY)
+
+    def _row_source(self) -> RowSource:
+        options, plan = self._options, self._read.plan
+        has_timestamps = any(column.odps_type.holds("timestamp", "timestamp_ntz") for column in plan.wire_columns)
+        # The Arrow form has no wide timestamps, so whoever insists on them reads records.
+        needs_records = not arrow_wire_supported(plan.wire_columns) or (
+            options.wide_timestamps is True and has_timestamps
+        )
+        if options.wire_form == "arrow" and needs_records:
+            raise errors.ColumnError(
+                "the Arrow wire form cannot carry these columns (INTERVAL_YEAR_MONTH or wide timestamps); "
+                "use wire_form='auto'"
+            )
+        return RowSource(
+            tunnel=self._tunnel,
+            plan=plan,
+            planner=RangePlanner(
+                arrow_schema(plan.wire_columns), max(1, options.memory_limit_bytes // (2 * self._concurrency()))
+            ),
+            arrow=options.wire_form != "record" and not needs_records,
+            may_fall_back=options.wire_form == "auto",
+            wide_timestamps=bool(options.wide_timestamps),
+            encoding=options.encoding,
+        )
+
+
+def _segments(tunnel: Tunnel, read: TableRead) -> list[Segment]:
+    segments, first_row = [], 0
+    for session in read.sessions:
+        segments.append(Segment(Snapshot(tunnel, session), first_row))
+        first_row += session.row_count
+    return segments
