@@ -1,0 +1,152 @@
+"""From a stream of Arrow batches to records of any number of rows. Pure; fed with batches by whoever receives them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from aiopaiio.batch_columns import BatchColumns, Window, cut, fill_records
+from aiopaiio.column_values import StringAs, field_shape, typed_dtype
+from aiopaiio.record_array import Records
+
+__all__ = ["RecordCursor", "Records", "StringAs", "records_from_batches"]
+
+_FEW_ROWS = 32
+"""A read of at most this many rows is cut from a window of converted rows; a larger one is converted by itself."""
+
+_WINDOW_ROWS = 1024
+_WINDOW_CELLS = 1 << 16
+_LEAST_WINDOW_ROWS = 16
+
+_REMEMBERED_ROW_TYPES = 256
+
+
+class RecordCursor:
+    """Cuts a stream of record batches into :class:`Records` of any length.
+
+    ``push`` batches of one schema at the end, ``take`` rows from the front; ``rows`` are waiting. Nothing is converted
+    before its rows are taken. STRING columns become ``str`` or ``bytes`` as ``string_as`` says.
+    """
+
+    def __init__(self, schema: pa.Schema, *, string_as: StringAs = "str") -> None:
+        self.rows = 0
+        self._string_as: StringAs = string_as
+        self._names = list(schema.names)
+        self._shapes = [field_shape(field) for field in schema]
+        self._dtypes = [typed_dtype(shape, field.type) for shape, field in zip(self._shapes, schema, strict=True)]
+        self._row_types: dict[int, np.dtype[Any]] = {}
+        self._window_rows = min(_WINDOW_ROWS, max(_LEAST_WINDOW_ROWS, _WINDOW_CELLS // max(1, len(self._names))))
+        self._batches: deque[BatchColumns] = deque()
+        self._window: Window | None = None
+        # Of the window: the next row, the first odd one from there on, and the rows as they are when none is odd.
+        self._at = self._even_until = 0
+        self._even: Any = None
+
+    def __repr__(self) -> str:
+        return f"<RecordCursor {self.rows} rows waiting, {len(self._names)} columns>"
+
+    def push(self, batch: pa.RecordBatch) -> None:
+        """Add a batch at the end."""
+        if batch.num_rows:
+            self._batches.append(BatchColumns(batch, self._shapes, self._string_as))
+            self.rows += batch.num_rows
+
+    def take(self, count: int) -> Records:
+        """The next ``count`` rows, which must be waiting; ``take(0)`` gives none."""
+        start = self._at
+        stop = start + count
+        if count > 0 and stop <= self._even_until:
+            self._at = stop
+            self.rows -= count
+            return cut(self._even, slice(start, stop))
+        return self._take_slowly(count)
+
+    def skip(self, count: int) -> None:
+        """Pass over the next ``count`` rows, which must be waiting."""
+        self._require(count)
+        self._close_window()
+        self._advance(count)
+        self.rows -= count
+
+    def clear(self) -> None:
+        """Forget all waiting rows."""
+        self._close_window()
+        self._batches.clear()
+        self.rows = 0
+
+    def _take_slowly(self, count: int) -> Records:
+        self._require(count)
+        if self._window is None or self._at + count > self._window.rows:
+            self._close_window()
+            if not 0 < count <= _FEW_ROWS or count > self._batches[0].rows - self._batches[0].at:
+                return self._convert(count)
+            self._open_window()
+        assert self._window is not None
+        taken = self._window.cut(self._at, self._at + count)
+        self._at += count
+        self._even_until = self._window.next_odd(self._at)
+        self.rows -= count
+        return taken
+
+    def _convert(self, count: int) -> Records:
+        pieces = []
+        columns, left = 0, count
+        for batch in self._batches:
+            stop = min(batch.rows, batch.at + left)
+            pieces.append((batch, batch.at, stop))
+            columns |= batch.odd_columns(batch.at, stop)
+            left -= stop - batch.at
+            if not left:
+                break
+        records = fill_records(pieces, self._row_type(columns))
+        self._advance(count)
+        self.rows -= count
+        return records
+
+    def _open_window(self) -> None:
+        head = self._batches[0]
+        self._window = Window(head, head.at, min(head.rows, head.at + self._window_rows), self._row_type)
+        self._even = self._window.even
+
+    def _close_window(self) -> None:
+        if self._window is not None:
+            self._advance(self._at)
+            self._window = self._even = None
+            self._at = self._even_until = 0
+
+    def _advance(self, count: int) -> None:
+        while count:
+            head = self._batches[0]
+            step = min(count, head.rows - head.at)
+            head.at += step
+            count -= step
+            if head.at == head.rows:
+                self._batches.popleft()
+
+    def _require(self, count: int) -> None:
+        if not 0 <= count <= self.rows:
+            raise ValueError(f"{count} rows asked for, {self.rows} waiting")
+
+    def _row_type(self, object_columns: int) -> np.dtype[Any]:
+        row_type = self._row_types.get(object_columns)
+        if row_type is None:
+            if len(self._row_types) >= _REMEMBERED_ROW_TYPES:
+                self._row_types.clear()
+            fields = enumerate(zip(self._names, self._dtypes, strict=True))
+            row_type = np.dtype([(n, object if object_columns >> at & 1 else dtype) for at, (n, dtype) in fields])
+            self._row_types[object_columns] = row_type
+        return row_type
+
+
+def records_from_batches(
+    batches: Sequence[pa.RecordBatch], *, schema: pa.Schema | None = None, string_as: StringAs = "str"
+) -> Records:
+    """All rows of some batches of one schema; the schema must be given when there may be no batch."""
+    cursor = RecordCursor(batches[0].schema if schema is None else schema, string_as=string_as)
+    for batch in batches:
+        cursor.push(batch)
+    return cursor.take(cursor.rows)
