@@ -1,0 +1,116 @@
+"""Rows to the pieces of a body: batches are encoded, perhaps compressed, and gathered into pieces fit for a socket.
+
+Plain generators, pulled from worker threads one piece at a time; nothing is made before it is asked for, so a stream
+holds one piece, one batch and what the compressor keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from aiopaiio.arrow_stream import ArrowStreamEncoder
+from aiopaiio.compression import compressor
+from aiopaiio.local.faults import ShortBody
+from aiopaiio.schema import Column, arrow_schema
+
+__all__ = ["CHUNK_BYTES", "PIECE_BYTES", "RowForm", "row_pieces"]
+
+CHUNK_BYTES = 65536
+"""Size of an Arrow frame's data: what the real service and all known clients write."""
+
+PIECE_BYTES = 512 << 10
+"""Bytes handed to the socket at once: large enough to keep Python out of the way, small enough to stay in the cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowForm:
+    """How rows are put on the wire: ``columns`` in this order, ``arrow`` or record form, a content encoding.
+
+    ``metrics`` gives the JSON text of the metrics block, at the end, for clients that can read one (record form only).
+    """
+
+    columns: Sequence[Column]
+    arrow: bool
+    encoding: str = "identity"
+    wide_timestamps: bool = False
+    metrics: Callable[[], str] | None = None
+
+
+def row_pieces(batches: Iterable[pa.RecordBatch], form: RowForm, cut: ShortBody | None = None) -> Iterator[bytes]:
+    """The body of an answer with these rows. ``cut`` ends it early, as a fault."""
+    if cut is not None and cut.rows is not None:
+        chunks = _open_ended(batches, form, cut.rows)
+    else:
+        chunks = _arrow_chunks(batches, form) if form.arrow else _record_chunks(batches, form)
+    if cut is not None and not cut.compressed and cut.rows is None:
+        size = 4 + (cut.frames or 0) * (CHUNK_BYTES + 4) if cut.cut_at_bytes is None else cut.cut_at_bytes
+        chunks = _head(chunks, size)
+    if form.encoding != "identity":
+        chunks = _compressed(_gathered(chunks), form.encoding)
+    return _gathered(chunks)
+
+
+def _arrow_chunks(batches: Iterable[pa.RecordBatch], form: RowForm) -> Iterator[bytes | memoryview]:
+    encoder = ArrowStreamEncoder(_wire_schema(form), chunk_bytes=CHUNK_BYTES)
+    for batch in batches:
+        yield from encoder.encode(batch)
+    yield encoder.finish()
+
+
+def _record_chunks(batches: Iterable[pa.RecordBatch], form: RowForm) -> Iterator[bytes | memoryview]:
+    from aiopaiio.record_stream import RecordStreamEncoder  # TEMPORARY
+
+    encoder = RecordStreamEncoder(form.columns)
+    for batch in batches:
+        yield encoder.encode(batch)
+    yield encoder.finish()
+
+
+def _open_ended(batches: Iterable[pa.RecordBatch], form: RowForm, rows: int) -> Iterator[bytes | memoryview]:
+    """The first rows, without what closes the stream."""
+    arrow = ArrowStreamEncoder(_wire_schema(form), chunk_bytes=CHUNK_BYTES)
+    from aiopaiio.record_stream import RecordStreamEncoder  # TEMPORARY
+
+    record = RecordStreamEncoder(form.columns)
+    for batch in batches:
+        part = batch.slice(0, rows)
+        rows -= part.num_rows
+        if part.num_rows and form.arrow:
+            yield from arrow.encode(part)
+        elif part.num_rows:
+            yield record.encode(part)
+
+
+def _wire_schema(form: RowForm) -> pa.Schema:
+    return arrow_schema(form.columns, wide_timestamps=form.wide_timestamps)
+
+
+def _head(chunks: Iterable[bytes | memoryview], size_bytes: int) -> Iterator[bytes | memoryview]:
+    for chunk in chunks:
+        if size_bytes <= 0:
+            return
+        yield chunk[:size_bytes]
+        size_bytes -= len(chunk)
+
+
+def _compressed(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes | memoryview]:
+    engine = compressor(encoding)
+    for piece in pieces:
+        yield engine.compress(piece)
+    yield engine.flush()
+
+
+def _gathered(chunks: Iterable[bytes | memoryview]) -> Iterator[bytes]:
+    held: list[bytes | memoryview] = []
+    size = 0
+    for chunk in chunks:
+        held.append(chunk)
+        size += len(chunk)
+        if size >= PIECE_BYTES:
+            yield b"".join(held)
+            held, size = [], 0
+    if size:
+        yield b"".join(held)
