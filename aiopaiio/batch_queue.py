@@ -15,7 +15,7 @@ __all__ = ["BatchQueue"]
 class BatchQueue:
     """Batches in order, then either the end or one error at the row where it happened.
 
-    Holds at most ``limit_bytes`` and ``limit_rows`` – but always room for one batch, however large, so that it cannot
+    Holds at most ``limit_bytes`` and ``limit_rows`` - but always room for one batch, however large, so that it cannot
     block for ever.
     """
 

@@ -24,11 +24,12 @@ _MESSAGE_BYTES = 1 << 20
 
 @dataclass(slots=True)
 class Block:
-    """One encoded block: its wire form, whole, in pieces."""
+    """One encoded block: its wire form, Arrow or record, whole, in pieces."""
 
+    arrow: bool
     row_count: int = 0
     byte_count: int = 0
-    pieces: list[bytes] = field(default_factory=list)
+    pieces: list[bytes | memoryview] = field(default_factory=list)
 
 
 class BlockBuilder:
@@ -43,7 +44,7 @@ class BlockBuilder:
         self._gathered: list[pa.RecordBatch] = []
         self._gathered_rows = 0
         self._gathered_bytes = 0
-        self._start_block()
+        self._start_block(arrow)
 
     def add(self, batch: pa.RecordBatch) -> Iterator[Block]:
         """Take a batch in table order; gives each block that became full by it."""
@@ -70,6 +71,12 @@ class BlockBuilder:
     def _encode_gathered(self) -> Iterator[Block]:
         if not self._gathered_rows:
             return
+        # TIMESTAMPs beyond Arrow's nanoseconds have no Arrow wire form: their rows go into a block in record form.
+        arrow = self._arrow and self._gathered[0].schema.equals(self._schema)
+        if arrow != self._block.arrow:
+            if self._block.row_count:
+                yield self._finish_block()
+            self._start_block(arrow)
         table = pa.Table.from_batches(self._gathered)
         whole = table.combine_chunks().to_batches() if len(self._gathered) > 1 else self._gathered
         rows_at_once = max(1, self._gathered_rows * self._block_bytes // max(1, self._gathered_bytes))
@@ -84,7 +91,7 @@ class BlockBuilder:
                 if self._block.byte_count >= self._block_bytes:
                     yield self._finish_block()
 
-    def _append(self, pieces: list[bytes] | bytes) -> None:
+    def _append(self, pieces: list[bytes | memoryview] | bytes) -> None:
         for piece in [pieces] if isinstance(pieces, bytes) else pieces:
             compressed = self._compressor.compress(piece) if self._compressor else piece
             if compressed:
@@ -95,12 +102,12 @@ class BlockBuilder:
         if self._compressor:
             self._block.pieces.append(self._compressor.flush())
         finished = self._block
-        self._start_block()
+        self._start_block(finished.arrow)
         return finished
 
-    def _start_block(self) -> None:
-        self._block = Block()
-        self._encoder = ArrowStreamEncoder(self._schema) if self._arrow else RecordStreamEncoder(self._columns)
+    def _start_block(self, arrow: bool) -> None:
+        self._block = Block(arrow)
+        self._encoder = ArrowStreamEncoder(self._schema) if arrow else RecordStreamEncoder(self._columns)
         self._compressor = None if self._encoding == "identity" else compressor(self._encoding)
 
 
@@ -110,10 +117,9 @@ class BlockUploads:
     The first upload that fails for good is raised by the next :meth:`put` or by :meth:`finish`.
     """
 
-    def __init__(self, tunnel: Tunnel, session: UploadSession, *, arrow: bool, encoding: str, concurrency: int) -> None:
+    def __init__(self, tunnel: Tunnel, session: UploadSession, *, encoding: str, concurrency: int) -> None:
         self._tunnel = tunnel
         self._session = session
-        self._arrow = arrow
         self._encoding = encoding
         self._slots = anyio.Semaphore(concurrency)
         self._concurrency = concurrency
@@ -165,7 +171,7 @@ class BlockUploads:
     async def _upload(self, block_id: int, block: Block) -> None:
         try:
             await self._tunnel.put_block(
-                self._session, block_id, block.pieces, arrow=self._arrow, encoding=self._encoding
+                self._session, block_id, block.pieces, arrow=block.arrow, encoding=self._encoding
             )
         except Exception as error:
             self._failure = self._failure or error

@@ -1,4 +1,4 @@
-"""Which columns a read returns, which of them travel, and how a batch that came becomes the batch that was asked for."""
+"""Which columns a read returns, which of them travel, and how what came becomes what was asked for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aiopaiio.errors import ColumnError
 from aiopaiio.schema import Column, TableSchema, arrow_schema, arrow_type
 from aiopaiio.table_path import PartitionSpec
 
-__all__ = ["ColumnPlan", "parse_column_names", "plan_columns"]
+__all__ = ["ColumnPlan", "check_column_lists", "parse_column_names", "plan_columns"]
 
 
 def parse_column_names(names: str | Iterable[str] | None) -> tuple[str, ...]:
@@ -23,12 +23,19 @@ def parse_column_names(names: str | Iterable[str] | None) -> tuple[str, ...]:
     return tuple(name for part in parts if (name := part.strip().lower()))
 
 
+def check_column_lists(selected: Sequence[str], excluded: Sequence[str]) -> None:
+    """Raise :class:`~aiopaiio.errors.ColumnError` when both lists name columns."""
+    if selected and excluded:
+        raise ColumnError("selected_cols and excluded_cols cannot be used together; give one of them")
+
+
 @dataclass(frozen=True, slots=True)
 class ColumnPlan:
     """The columns of a read.
 
-    ``columns`` are those returned, in the order asked; ``wire_columns`` those downloaded, in the table's order, because the
-    Arrow form comes in that order whatever was asked. Partition columns do not travel: their value is known.
+    ``columns`` are those returned, in the order asked; ``wire_columns`` those downloaded, in the table's order,
+    because the Arrow form comes in that order whatever was asked. Partition columns do not travel: their value is
+    known.
     """
 
     columns: tuple[Column, ...]
@@ -71,11 +78,10 @@ def plan_columns(
 ) -> ColumnPlan:
     """Choose columns by name, ignoring case; without names, all that are not partition columns.
 
-    Raises :class:`~aiopaiio.errors.ColumnError` for an unknown or repeated name, for both lists at once, and when nothing
-    is left.
+    Raises :class:`~aiopaiio.errors.ColumnError` for an unknown or repeated name, for both lists at once, and when
+    nothing is left.
     """
-    if selected and excluded:
-        raise ColumnError("selected_cols and excluded_cols cannot be used together; give one of them")
+    check_column_lists(selected, excluded)
     known = {column.name: column for column in (*schema.columns, *schema.partition_columns)}
     for name in (*selected, *excluded):
         if name not in known:

@@ -1,6 +1,7 @@
 """Where the endpoint and the keys come from: arguments, the configuration file, the environment.
 
-Read when a client is made, never at import: programs often set ``ODPS_CONFIG_FILE_PATH`` after they imported this package.
+Read when a client is made, never at import: programs often set ``ODPS_CONFIG_FILE_PATH`` after they imported this
+package.
 """
 
 from __future__ import annotations
@@ -67,25 +68,27 @@ def load_config(
     config_file: str | os.PathLike[str] | None = None,
     *,
     environ: Mapping[str, str] | None = None,
+    keys_needed: bool = True,
     **given: str | None,
 ) -> Config:
     """Gather a :class:`Config`.
 
     Each field is taken from the first of: an argument; the file ``config_file``, else the one named by
-    ``ODPS_CONFIG_FILE_PATH``, else ``~/.odps_config.ini`` if it is there; the environment. The three fields of a key pair
-    (id, key, token) always come from one place together. Raises :class:`~aiopaiio.errors.ConfigError` that says what is
-    missing and where it was looked for.
+    ``ODPS_CONFIG_FILE_PATH``, else ``~/.odps_config.ini`` if it is there; the environment. The three fields of a key
+    pair (id, key, token) always come from one place together. Raises :class:`~aiopaiio.errors.ConfigError` that says
+    what is missing and where it was looked for. ``keys_needed`` false accepts a configuration without keys.
     """
     environ = os.environ if environ is None else environ
     path, in_file = _file_values(config_file, environ)
     in_environment = {
         name: next((environ[v] for v in variables if environ.get(v)), None) for name, (_, variables) in _KEYS.items()
     }
-    sources = [given, in_file, in_environment]
+    sources: list[Mapping[str, str | None]] = [given, in_file, in_environment]
     values: dict[str, str | None] = {
         name: next((source[name] for source in sources if source.get(name)), None) for name in _KEYS
     }
-    keys = next((source for source in sources if source.get("access_id") or source.get("access_key")), {})
+    no_keys: Mapping[str, str | None] = {}
+    keys = next((source for source in sources if source.get("access_id") or source.get("access_key")), no_keys)
     values |= {name: keys.get(name) for name in ("access_id", "access_key", "security_token")}
 
     endpoint = values.pop("endpoint") or ""
@@ -94,7 +97,7 @@ def load_config(
         raise ConfigError(f"no end_point: looked in {looked_in} and in the environment (ODPS_ENDPOINT)")
     if not endpoint.startswith((LOCAL_SCHEME, "http://", "https://")):
         raise ConfigError(f"end_point {endpoint!r} is neither http://HOST/api, https://HOST/api nor local:DIR")
-    if not endpoint.startswith(LOCAL_SCHEME):
+    if keys_needed and not endpoint.startswith(LOCAL_SCHEME):
         for name in ("access_id", "access_key"):
             if not values[name]:
                 variables = " or ".join(_KEYS[name][1])

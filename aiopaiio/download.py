@@ -141,8 +141,9 @@ class RangeDownload:
             if self._position != asked.stop:
                 raise errors.RowCountError(f"{self._position - asked.start} rows came of the {len(asked)} asked for")
         except errors.DataError as error:
-            # A cut or damaged frame leaves a proven prefix, and the rest is asked for again. A stream that contradicts
-            # itself proves nothing about the rows before: if some of them are out already, only the caller can start over.
+            # A cut or damaged frame leaves a proven prefix, and the rest is asked for again. A stream that
+            # contradicts itself proves nothing about the rows before: if some of them are out already, only the
+            # caller can start over.
             proven = isinstance(error, errors.TruncatedStreamError) or (
                 isinstance(error, errors.ChecksumError) and (in_frames or self._position < asked.stop)
             )

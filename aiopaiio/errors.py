@@ -2,10 +2,10 @@
 
 One root, :class:`Error`, and four families below it, one for each thing a caller may want to do next:
 
-* :class:`UsageError` – the call is wrong; mend the program (also a ``ValueError``).
-* :class:`ServerError` – the service said no, with a code, a status and a request id.
-* :class:`TransportError` – the service could not be reached or fell silent (also an ``OSError``).
-* :class:`DataError` – bytes came, but they are not the rows that were asked for.
+* :class:`UsageError` - the call is wrong; mend the program (also a ``ValueError``).
+* :class:`ServerError` - the service said no, with a code, a status and a request id.
+* :class:`TransportError` - the service could not be reached or fell silent (also an ``OSError``).
+* :class:`DataError` - bytes came, but they are not the rows that were asked for.
 
 Whether trying again can help is the class attribute :attr:`Error.retryable`, never a match on text. All of them pickle,
 and their text ends with what is known of where it happened; the request id is the last word of it.
@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 __all__ = [
     "AuthorizationError",
+    "BusyError",
     "CertificateError",
     "ChecksumError",
     "ClosedError",
@@ -148,6 +149,10 @@ class ForkedError(UsageError):
     """A reader, writer or client that was opened before ``fork`` is used in the child process."""
 
 
+class BusyError(UsageError):
+    """A reader or writer is used by two tasks at once."""
+
+
 class SliceConflictError(UsageError):
     """Another writer is writing the same slice of the same table or shared upload session."""
 
@@ -162,8 +167,8 @@ class OutOfRange(Error, EOFError):
 class ServerError(Error):
     """The service refused a request.
 
-    ``code`` is MaxCompute's error code (for example ``NoSuchTable``), ``status`` the HTTP status, ``retry_after_seconds``
-    what the service asked to wait, if it did.
+    ``code`` is MaxCompute's error code (for example ``NoSuchTable``), ``status`` the HTTP status,
+    ``retry_after_seconds`` what the service asked to wait, if it did.
     """
 
     def __init__(
@@ -365,7 +370,7 @@ class SchemaMismatchError(DataError):
 
 
 class TimestampRangeError(DataError):
-    """A TIMESTAMP is outside what Arrow's nanoseconds can hold (years 1677 to 2262); ask for ``wide_timestamps=True``."""
+    """A TIMESTAMP is outside Arrow's nanoseconds (years 1677 to 2262); ask for ``wide_timestamps=True``."""
 
 
 class CommitError(DataError):

@@ -1,5 +1,6 @@
-"""HTTP for the client: one lazily opened session, signed requests, typed errors. The only client module that imports aiohttp.
+"""HTTP for the client: one lazily opened session, signed requests, typed errors.
 
+The only client module that imports aiohttp.
 What is asked and what the answers mean is decided elsewhere; here it is only carried.
 """
 
@@ -228,12 +229,14 @@ def transport_errors(request_id: str | None = None) -> Any:
         yield
     except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as error:
         raise errors.CertificateError(
-            f"no trusted TLS connection to {error.host}: {error}; check the end_point's https address", request_id=request_id
+            f"no trusted TLS connection to {error.host}: {error}; check the end_point's https address",
+            request_id=request_id,
         ) from error
     except aiohttp.ClientConnectorError as error:
         reason = error.os_error.strerror or str(error.os_error) or type(error.os_error).__name__
         raise errors.ConnectFailed(
-            f"cannot connect to {error.host}:{error.port}: {reason}; check end_point and the network", request_id=request_id
+            f"cannot connect to {error.host}:{error.port}: {reason}; check end_point and the network",
+            request_id=request_id,
         ) from error
     except (aiohttp.ServerTimeoutError, asyncio.TimeoutError) as error:
         what = "connect in time" if isinstance(error, aiohttp.ConnectionTimeoutError) else "send anything in time"

@@ -22,7 +22,7 @@ __all__ = ["Prefetch", "Segment"]
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """The rows of one download session within a read that may span several: row 0 of it is row ``first_row`` of the read."""
+    """The rows of one download session within a read of several; its row 0 is row ``first_row`` of the read."""
 
     snapshot: Snapshot
     first_row: int

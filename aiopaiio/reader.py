@@ -7,11 +7,12 @@ import math
 import os
 import warnings
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
-import anyio
 import pyarrow as pa
 
 from aiopaiio import errors
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["END_OF_TABLE", "TableRead", "TableReader", "WireForm"]
 
 WireForm = Literal["auto", "arrow", "record"]
-"""``arrow`` and ``record`` are the two wire forms of the Tunnel; ``auto`` takes Arrow where types and service allow it."""
+"""The two wire forms of the Tunnel; ``auto`` takes Arrow where types and service allow it."""
 
 END_OF_TABLE = "End of table reached!"
 AUTOMATIC_CONCURRENCY = 4
@@ -44,7 +45,8 @@ MOST_CONCURRENCY = 64
 class TableRead:
     """What is read, as a value: it pickles, so that another process opens the very same rows without a new session.
 
-    ``sessions`` are the download sessions, one for each partition named by ``path``; ``rows`` are absolute and half-open.
+    ``sessions`` are the download sessions, one for each partition named by ``path``; ``rows`` are absolute and
+    half-open.
     """
 
     path: TablePath
@@ -71,11 +73,11 @@ class ReadOptions:
 
 
 class TableReader:
-    """An open read. Made by :meth:`aiopaiio.Client.open_reader`; use it in the event loop that made it, by one task at a time.
+    """An open read, made by :meth:`aiopaiio.Client.open_reader`, for one task at a time of the loop that made it.
 
-    Iterating gives ``pyarrow.RecordBatch``es; :meth:`read` gives records; both move the same cursor. A transport fault is
-    healed inside. An error that remains is raised at its row, after all rows before it, and again by every further read
-    until :meth:`seek`.
+    Iterating gives ``pyarrow.RecordBatch``es; :meth:`read` gives records; both move the same cursor. A transport
+    fault is healed inside. An error that remains is raised at its row, after all rows before it, and again by every
+    further read until :meth:`seek`.
     """
 
     def __init__(self, tunnel: Tunnel, read: TableRead, options: ReadOptions) -> None:
@@ -88,7 +90,7 @@ class TableReader:
         # Batches that came and are not handed out yet; a cancelled read leaves them here.
         self._waiting: deque[pa.RecordBatch] = deque()
         self._waiting_rows = 0
-        self._guard = anyio.ResourceGuard("reading from")
+        self._busy = False
         self._closed = False
         self._process = os.getpid()
         self._loop = asyncio.get_running_loop()
@@ -184,7 +186,8 @@ class TableReader:
     async def seek(self, offset: int = 0) -> None:
         """Go to a row, counted from the slice's start; no row in between is downloaded.
 
-        Raises :class:`~aiopaiio.errors.OutOfRange` beyond the end, and :class:`~aiopaiio.errors.SliceError` before the start.
+        Raises :class:`~aiopaiio.errors.OutOfRange` beyond the end, and :class:`~aiopaiio.errors.SliceError` before
+        the start.
         """
         if offset < 0:
             raise errors.SliceError(f"seek counts from the slice's start, so offset must not be negative, not {offset}")
@@ -225,14 +228,21 @@ class TableReader:
 
     # ------------------------------------------------------------------------------------------------------- machinery
 
-    def _reading(self) -> anyio.ResourceGuard:
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
         if self._process != os.getpid():
             raise errors.ForkedError(
                 "this reader was opened before fork; open one in the child process (its description pickles)"
             )
         if self._closed:
             raise errors.ClosedError("this reader is closed; open a new one")
-        return self._guard
+        if self._busy:
+            raise errors.BusyError("another task is reading from this reader; give each task a reader of its own")
+        self._busy = True
+        try:
+            yield
+        finally:
+            self._busy = False
 
     async def _receive(self) -> bool:
         """Wait for one more batch; False at the end of the slice."""

@@ -1,4 +1,4 @@
-"""When to try again, and how long to wait before it: decisions on values; the waiting itself is done by the caller's loop."""
+"""When to try again, and how long to wait before it: decisions on values; the caller's loop does the waiting."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ __all__ = ["RetryPolicy"]
 class RetryPolicy:
     """How faults of the service and the network are outlived.
 
-    A fault that may pass is tried again after a random wait below an exponentially growing bound (``first_wait_seconds``
-    doubling up to ``longest_wait_seconds``), until it has lasted ``outage_seconds``; progress starts the count afresh.
-    A service that asks to wait (quota, slots) is waited for up to ``throttle_seconds``; its ``Retry-After`` is honoured.
+    A fault that may pass is tried again after a random wait below an exponentially growing bound
+    (``first_wait_seconds`` doubling up to ``longest_wait_seconds``), until it has lasted ``outage_seconds``; progress
+    starts the count afresh. A service that asks to wait (quota, slots) is waited for up to ``throttle_seconds``; its
+    ``Retry-After`` is honoured.
     """
 
     outage_seconds: float = 60.0

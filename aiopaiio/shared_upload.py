@@ -1,8 +1,8 @@
-"""One upload session written by several workers: who owns which block ids, and how a slice says that it began and ended.
+"""One upload session written by several workers: who owns which block ids, and how a slice begins and ends.
 
-Slice ``s`` of ``n`` owns a range of block ids. Its rows go to the lower part in ascending order; a block without rows at a
-random id of the upper part says that a writer took the slice, and one at the last id that it closed it. So a second writer
-of a slice is seen on any host, and whoever commits sees that every slice is whole.
+Slice ``s`` of ``n`` owns a range of block ids. Its rows go to the lower part in ascending order; a block without rows
+at a random id of the upper part says that a writer took the slice, and one at the last id that it closed it. So a
+second writer of a slice is seen on any host, and whoever commits sees that every slice is whole.
 """
 
 from __future__ import annotations

@@ -19,13 +19,11 @@ _V4_SERVICE = "odps"
 _V4_REQUEST = "aliyun_v4_request"
 
 
-def canonical_string(
-    method: str, path: str, query: Iterable[tuple[str, str]], headers: Mapping[str, str]
-) -> str:
+def canonical_string(method: str, path: str, query: Iterable[tuple[str, str]], headers: Mapping[str, str]) -> str:
     """The text that is signed.
 
-    ``path`` is decoded and without the endpoint's own prefix (``/projects/p/...``), ``query`` are decoded pairs (the last of
-    a repeated name counts), ``headers`` names are case-insensitive.
+    ``path`` is decoded and without the endpoint's own prefix (``/projects/p/...``), ``query`` are decoded pairs (the
+    last of a repeated name counts), ``headers`` names are case-insensitive.
     """
     parameters = dict(query)
     given = {name.lower(): value for name, value in headers.items()}

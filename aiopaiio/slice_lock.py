@@ -1,4 +1,4 @@
-"""The rule that two writers must not write one slice of one table at once, kept among the processes of one user on one host.
+"""Two writers must not write one slice of one table at once: kept among the processes of one user on one host.
 
 An advisory lock on a small file in the user's run-time directory; the system releases it when the process dies.
 """
@@ -18,7 +18,7 @@ __all__ = ["SliceLock"]
 
 
 class SliceLock:
-    """Held from :meth:`acquire` to :meth:`release`; ``scope`` names what is written, to the last detail that matters."""
+    """Held from :meth:`acquire` to :meth:`release`; ``scope`` names what is written, in full detail."""
 
     def __init__(self, *scope: str, slice_id: int) -> None:
         name = hashlib.sha256("\0".join((*scope, str(slice_id))).encode()).hexdigest()[:40]
@@ -52,6 +52,8 @@ def _directory() -> Path:
         # A run-time directory that belongs to a login that is over, as in many containers.
         import tempfile
 
-        directory = Path(tempfile.gettempdir()) / f"aiopaiio-{os.getuid() if hasattr(os, 'getuid') else 'user'}" / "writers"
+        directory = (
+            Path(tempfile.gettempdir()) / f"aiopaiio-{os.getuid() if hasattr(os, 'getuid') else 'user'}" / "writers"
+        )
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     return directory

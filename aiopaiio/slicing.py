@@ -34,15 +34,13 @@ class RowRange:
 def slice_rows(rows: RowRange, slice_id: int, slice_count: int) -> RowRange:
     """The part of ``rows`` that is slice ``slice_id`` of ``slice_count``.
 
-    Slices are contiguous and differ by at most one row; the first ``len(rows) % slice_count`` have the extra one. A slice
-    may be empty.
+    Slices are contiguous and differ by at most one row; the first ``len(rows) % slice_count`` have the extra one. A
+    slice may be empty.
     """
     if slice_count < 1:
         raise SliceError(f"slice_count must be at least 1, not {slice_count}")
     if not 0 <= slice_id < slice_count:
-        raise SliceError(
-            f"slice_id must be in [0, slice_count), not {slice_id} of {slice_count}: slices count from 0"
-        )
+        raise SliceError(f"slice_id must be in [0, slice_count), not {slice_id} of {slice_count}: slices count from 0")
     size, larger = divmod(len(rows), slice_count)
     start = rows.start + slice_id * size + min(slice_id, larger)
     return RowRange(start, start + size + (slice_id < larger))

@@ -25,8 +25,9 @@ class Snapshot:
     async def renew(self, expired: DownloadSession) -> None:
         """Replace ``expired`` by a new session, once for all who ask.
 
-        Raises :class:`~aiopaiio.errors.TableModified` unless the table provably holds the same rows as before: same schema,
-        same number of rows, and not modified after the expired session was made (to the second, by the service's clock).
+        Raises :class:`~aiopaiio.errors.TableModified` unless the table provably holds the same rows as before: same
+        schema, same number of rows, and not modified after the expired session was made (to the second, by the
+        service's clock).
         """
         async with self._renewing:
             if self.session is not expired:

@@ -59,8 +59,8 @@ class PartitionSpec:
 class TablePath:
     """A table, some of its partitions, and some of its rows.
 
-    Without ``partitions`` the whole of an unpartitioned table is meant. ``rows`` counts over the partitions in the order
-    named; None means all.
+    Without ``partitions`` the whole of an unpartitioned table is meant. ``rows`` counts over the partitions in the
+    order named; None means all.
     """
 
     project: str
@@ -147,7 +147,9 @@ def _partitions(text: str) -> tuple[PartitionSpec, ...]:
     if not text:
         return ()
     # Split first, then decode: a value may hold any separator in its percent-encoded form.
-    specs = tuple(PartitionSpec._of_parts([unquote(part) for part in re.split("[,/]", spec)]) for spec in text.split("&"))
+    specs = tuple(
+        PartitionSpec._of_parts([unquote(part) for part in re.split("[,/]", spec)]) for spec in text.split("&")
+    )
     if len(set(specs)) < len(specs):
         raise TablePathError("a partition is named twice")
     return specs

@@ -1,14 +1,14 @@
 """The operations of the Tunnel service and the few of the service API around it, one coroutine each.
 
-URLs, verbs and the meaning of answers live here and nowhere else. Operations that are safe to repeat are repeated by the
-retry policy; streams of rows are not: what to ask again after a broken stream is the reader's to know.
+URLs, verbs and the meaning of answers live here and nowhere else. Operations that are safe to repeat are repeated by
+the retry policy; streams of rows are not: what to ask again after a broken stream is the reader's to know.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
@@ -46,7 +46,10 @@ _LONGEST_POLL_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class DownloadSession:
-    """An immutable snapshot of a table or partition on the service. A value: it pickles, and any process may read from it."""
+    """An immutable snapshot of a table or partition on the service.
+
+    A value: it pickles, and any process may read from it.
+    """
 
     table: TablePath
     id: str
@@ -151,7 +154,7 @@ class Tunnel:
         self,
         session: UploadSession,
         block_id: int,
-        pieces: Sequence[bytes],
+        pieces: Sequence[bytes | memoryview],
         *,
         arrow: bool,
         encoding: str,
@@ -162,7 +165,7 @@ class Tunnel:
             query.append(("arrow", ""))
         headers = {} if encoding == "identity" else {"Content-Encoding": encoding}
 
-        async def body() -> AsyncIterator[bytes]:
+        async def body() -> AsyncIterator[bytes | memoryview]:
             for piece in pieces:
                 yield piece
 
@@ -311,7 +314,7 @@ class Tunnel:
         )
 
 
-class _where:  # noqa: N801 - used as a statement
+class _where:
     """Say in which table, partition and session an error happened."""
 
     def __init__(self, table: TablePath, session: str | None) -> None:
@@ -387,12 +390,10 @@ def _sql_job(statement: str, settings: dict[str, str]) -> bytes:
     text = statement.strip()
     ElementTree.SubElement(sql, "Query").text = text if text.endswith(";") else f"{text};"
     ElementTree.SubElement(ElementTree.SubElement(parent, "DAG"), "RunMode").text = "Sequence"
-    return b'<?xml version="1.0" encoding="utf-8"?>' + ElementTree.tostring(job, encoding="utf-8")
+    return bytes(ElementTree.tostring(job, encoding="utf-8", xml_declaration=True))
 
 
 def _result_text(body: bytes) -> str:
-    import base64
-
     result = ElementTree.fromstring(body).find(".//Tasks/Task/Result")
     if result is None or not result.text:
         return ""

@@ -1,0 +1,70 @@
+"""Many tables at once: readers side by side, their batches merged as they come, memory shared out among them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.abc
+import pyarrow as pa
+
+from aiopaiio.errors import UsageError
+from aiopaiio.table_path import TablePath
+
+if TYPE_CHECKING:
+    from aiopaiio.client import Client
+
+__all__ = ["read_tables"]
+
+
+async def read_tables(
+    client: Client,
+    paths: Sequence[TablePath],
+    selected_cols: str | Iterable[str] | None,
+    excluded_cols: str | Iterable[str] | None,
+    *,
+    tables_at_once: int,
+    memory_limit_bytes: int,
+) -> AsyncIterator[tuple[str, pa.RecordBatch]]:
+    """See :meth:`aiopaiio.Client.read_tables`."""
+    if tables_at_once < 1:
+        raise UsageError(f"tables_at_once must be at least 1, not {tables_at_once}")
+    share_bytes = max(1, memory_limit_bytes // min(tables_at_once, max(1, len(paths))))
+    # One batch at a time crosses over; the readers behind it hold what waits, within their shares.
+    sender, receiver = anyio.create_memory_object_stream[tuple[str, pa.RecordBatch]](0)
+    failures: list[Exception] = []
+    limiter = anyio.CapacityLimiter(tables_at_once)
+
+    async def read_one(path: TablePath) -> None:
+        async with limiter:
+            opening = client.open_reader(path, selected_cols, excluded_cols, memory_limit_bytes=share_bytes)
+            async with opening as reader:
+                async for batch in reader:
+                    await sender.send((str(path), batch))
+
+    async def read_all() -> None:
+        # A task of its own owns the group: the consumer may leave between two batches.
+        with sender:
+            async with anyio.create_task_group() as group:
+                for path in paths:
+                    group.start_soon(read_guarded, path, group)
+
+    async def read_guarded(path: TablePath, group: anyio.abc.TaskGroup) -> None:
+        try:
+            await read_one(path)
+        except Exception as error:
+            failures.append(error)
+            group.cancel_scope.cancel()
+
+    owner = asyncio.create_task(read_all(), name="aiopaiio read_tables")
+    try:
+        with receiver:
+            async for item in receiver:
+                yield item
+        if failures:
+            raise failures[0]
+    finally:
+        owner.cancel()
+        await asyncio.wait([owner])
