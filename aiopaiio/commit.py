@@ -64,7 +64,9 @@ async def commit_once(tunnel: Tunnel, session: UploadSession) -> None:
             )
 
     try:
-        await tunnel.retry.retrying(logger, lambda: f"commit of {session.table.name}")(attempt)
+        async for trial in tunnel.retry.retrying(logger, lambda: f"commit of {session.table.name}"):
+            with trial:
+                await attempt()
     except Error as error:
         if not error.retryable:
             raise

@@ -136,9 +136,9 @@ class HttpClient:
     async def stream(self, request: Request) -> AsyncIterator[Body]:
         """Send one request and give its body to be read; leaving early closes the connection."""
         headers = dict(request.headers)
-        # aiohttp would otherwise add a Content-Type after signing, and ask for encodings nobody here decodes.
         if request.body is not None:
             headers.setdefault("Content-Type", "application/octet-stream")
+        # Otherwise aiohttp asks for encodings that nobody here decodes.
         headers.setdefault("Accept-Encoding", "identity")
         headers.setdefault("User-Agent", "aiopaiio")
         await self._sign(request, headers)
@@ -176,6 +176,8 @@ class HttpClient:
                 # How many requests run at once is decided by readers and writers, within their memory.
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE_SECONDS),
                 cookie_jar=aiohttp.DummyCookieJar(),
+                # A Content-Type that is added after signing makes the signature wrong.
+                skip_auto_headers=("Content-Type",),
                 auto_decompress=False,
                 timeout=aiohttp.ClientTimeout(
                     total=None, sock_connect=CONNECT_TIMEOUT_SECONDS, sock_read=self._read_timeout_seconds

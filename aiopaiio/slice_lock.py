@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -45,7 +46,10 @@ class SliceLock:
 
 
 def _directory() -> Path:
-    directory = user_runtime_path("aiopaiio", ensure_exists=False) / "writers"
+    with warnings.catch_warnings():
+        # Without a login session there is no run-time directory, and platformdirs warns that it takes another one.
+        warnings.simplefilter("ignore")
+        directory = user_runtime_path("aiopaiio") / "writers"
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError:

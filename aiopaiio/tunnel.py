@@ -287,7 +287,10 @@ class Tunnel:
         policy = self.retry
         if not self._http.answered:
             policy = replace(policy, outage_seconds=min(policy.outage_seconds, _FIRST_CONTACT_SECONDS))
-        return await policy.retrying(logger, lambda: what)(once)
+        async for attempt in policy.retrying(logger, lambda: what):
+            with attempt:
+                return await once()
+        raise AssertionError("retrying ends by returning or raising")
 
     def _table_request(
         self,
