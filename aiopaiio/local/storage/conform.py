@@ -1,8 +1,8 @@
 """Checks rows that are to be stored against the table's columns, and brings them to the form in which they are stored.
 
-What passes may be mapped and served later without a look at it: buffers are consistent, NOT NULL holds, DECIMAL fits its
-precision, CHAR is padded and no text is too long. Timestamps are held as ``timestamp[ns]`` where all of a column's values
-in a batch fit, else as seconds and nanoseconds. Pure.
+What passes may be mapped and served later without a look at it: buffers are consistent, NOT NULL holds, DECIMAL fits
+its precision, CHAR is padded and no text is too long. Timestamps are held as ``timestamp[ns]`` where all of a column's
+values in a batch fit, else as seconds and nanoseconds. Pure.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The directory of data files: birth, durability, removal. Names are generated ids; nothing a user typed gets here.
 
-A file is written under a lock that is held until the metadata knows the file. A file that the metadata does not know and
-nobody holds was left by a process that died, and any process may remove it.
+A file is written under a lock that is held until the metadata knows the file. A file that the metadata does not know
+and nobody holds was left by a process that died, and any process may remove it.
 """
 
 from __future__ import annotations

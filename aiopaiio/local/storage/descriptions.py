@@ -46,7 +46,10 @@ class TableName:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table as of now. ``lifecycle`` is days, -1 none; ``modified`` is the rows' time, ``ddl_modified`` the definition's."""
+    """A table as of now.
+
+    ``lifecycle`` is days, -1 none; ``modified`` is the rows' time, ``ddl_modified`` the definition's.
+    """
 
     name: TableName
     id: str

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from aiopaiio.errors import ColumnError, SchemaMismatchError
+from aiopaiio.errors import ColumnError
 from aiopaiio.local.storage.descriptions import Download, TableName
 from aiopaiio.local.storage.file_reader import StoredFile, read_file
 from aiopaiio.local.storage.partition_values import (

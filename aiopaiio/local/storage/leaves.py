@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from aiopaiio.odps_types import OdpsType
 
-__all__ = ["without_text", "rewrite_leaves"]
+__all__ = ["rewrite_leaves", "without_text"]
 
 
 def rewrite_leaves(array: pa.Array, odps_type: OdpsType, rewrite: Callable[[pa.Array, OdpsType], pa.Array]) -> pa.Array:

@@ -10,8 +10,8 @@ __all__ = ["StoreError"]
 class StoreError(Error):
     """The store refuses.
 
-    ``code`` is a MaxCompute error code (``NoSuchTable``, ``StatusConflict``, ``ODPS-0130161``, ...), ``message`` says what
-    was wrong and, where that is known, what to do.
+    ``code`` is a MaxCompute error code (``NoSuchTable``, ``StatusConflict``, ``ODPS-0130161``, ...), ``message`` says
+    what was wrong and, where that is known, what to do.
     """
 
     def __init__(self, code: str, message: str) -> None:

@@ -93,7 +93,7 @@ class StoreState:
         return row
 
     def _end_files(self, connection: sqlite3.Connection, condition: str, argument: int) -> None:
-        """Begin a new, empty version of the live partitions that meet ``condition``; older versions keep their files."""
+        """Begin an empty version of the live partitions that meet ``condition``; older versions keep their files."""
         which = f"{condition} AND NOT dropped"
         connection.execute(
             f"UPDATE partitions SET version = version + 1, row_count = 0, size = 0, modified = ? WHERE {which}",

@@ -38,7 +38,7 @@ class TableOperations(StoreState):
     ) -> Table:
         """Create a table. ``lifecycle`` is days, kept but not acted upon; -1 is none.
 
-        Raises StoreError ``TableAlreadyExists``, ``NoSuchSchema``, or ``InvalidArgument`` for columns that cannot be stored.
+        Raises StoreError ``TableAlreadyExists``, ``NoSuchSchema``, or ``InvalidArgument``.
         """
         _check_definition(schema)
         with self._database.write() as connection:
@@ -46,8 +46,8 @@ class TableOperations(StoreState):
             if self._find_table(connection, name) is None:
                 now = self._clock()
                 row_id = connection.execute(
-                    "INSERT INTO tables (project, namespace, name, definition_id, owner, comment, lifecycle, properties,"
-                    " created, modified, ddl_modified) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    "INSERT INTO tables (project, namespace, name, definition_id, owner, comment, lifecycle,"
+                    " properties, created, modified, ddl_modified) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (
                         *(name.project, name.schema, name.table, self._add_definition(connection, schema)),
                         *(owner, comment, lifecycle, json.dumps(dict(properties or {})), now, now, now),

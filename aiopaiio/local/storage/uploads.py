@@ -102,8 +102,8 @@ class UploadOperations(StoreState):
         """Make all complete blocks rows of the table, in the order of their ids: all of them or none, durably.
 
         Committing a closed session again changes nothing and gives the same answer. Raises StoreError
-        ``NoSuchUpload``, ``NoSuchTable`` or ``NoSuchPartition`` when the target was dropped, ``StatusConflict`` when the
-        session was aborted.
+        ``NoSuchUpload``, ``NoSuchTable`` or ``NoSuchPartition`` when the target was dropped, ``StatusConflict`` when
+        the session was aborted.
         """
         with self._database.write() as connection:
             row = self._upload_row(connection, upload_id)
@@ -132,7 +132,8 @@ class UploadOperations(StoreState):
                 f"the partition {row['partition_spec']} of {_name(row)} was dropped after the upload session was made",
             )
         connection.execute(
-            "UPDATE files SET partition_id = ?, added = (SELECT version FROM partitions WHERE id = ?) WHERE upload_id = ?",
+            "UPDATE files SET partition_id = ?, added = (SELECT version FROM partitions WHERE id = ?)"
+            " WHERE upload_id = ?",
             (target, target, row["id"]),
         )
         connection.execute("UPDATE tables SET modified = ? WHERE id = ?", (now, row["table_id"]))
