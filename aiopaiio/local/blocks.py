@@ -14,6 +14,7 @@ from aiopaiio.errors import DataError
 from aiopaiio.local.answers import Refused
 from aiopaiio.local.limits import Limits
 from aiopaiio.local.storage import BlockWriter, Store, Upload
+from aiopaiio.record_stream import RecordStreamDecoder
 from aiopaiio.schema import arrow_schema
 
 __all__ = ["BlockReceiver"]
@@ -22,8 +23,8 @@ __all__ = ["BlockReceiver"]
 class BlockReceiver:
     """Decompresses, verifies and stores a block's body. Nothing of it is kept unless :meth:`commit` succeeds.
 
-    The Arrow form is stored as it comes in; the record form is gathered first, because its decoder wants it whole. One
-    call runs at a time: an abort waits for what a worker thread is still doing for a request that is gone.
+    Rows are stored as they come in. One call runs at a time: an abort waits for what a worker thread is still doing for
+    a request that is gone.
     """
 
     def __init__(
@@ -32,14 +33,15 @@ class BlockReceiver:
         self._store = store
         self._upload = upload
         self._block_id = block_id
-        self._limits = limits
-        self._arrow: ArrowStreamDecoder | None = None
+        self._decompressor = None
+        if encoding != "identity":
+            self._decompressor = decompressor(encoding, max_output_bytes=limits.block_bytes)
+        columns = upload.schema.columns
+        self._decoder: ArrowStreamDecoder | RecordStreamDecoder
         if arrow:
-            schema = arrow_schema(upload.schema.columns)
-            self._arrow = ArrowStreamDecoder(schema, max_message_bytes=limits.message_bytes)
-        limit = limits.block_bytes if arrow else limits.record_block_bytes
-        self._decompressor = None if encoding == "identity" else decompressor(encoding, max_output_bytes=limit)
-        self._gathered = bytearray()
+            self._decoder = ArrowStreamDecoder(arrow_schema(columns), max_message_bytes=limits.message_bytes)
+        else:
+            self._decoder = RecordStreamDecoder(columns, wide_timestamps=True, max_record_bytes=limits.message_bytes)
         self._writer: BlockWriter | None = None
         self._ended = False
         self._lock = threading.Lock()
@@ -48,23 +50,14 @@ class BlockReceiver:
         """Take more of the body. Raises :class:`Refused` (MalformedDataStream) when it is not what it should be."""
         with self._lock, _data_errors_refused():
             for piece in self._plain(pieces):
-                if self._arrow is None:
-                    self._gather(piece)
-                else:
-                    self._write(self._arrow.feed(piece))
+                self._write(self._decoder.feed(piece))
 
     def commit(self) -> None:
         """The body is complete: verify what closes it, and make the block part of the session."""
         with self._lock, _data_errors_refused():
             if self._decompressor is not None:
                 self._decompressor.finish()
-            if self._arrow is not None:
-                self._write(self._arrow.finish())
-            else:
-                from aiopaiio.record_stream import RecordStreamDecoder  # TEMPORARY
-
-                decoder = RecordStreamDecoder(self._upload.schema.columns, wide_timestamps=True)
-                self._write([decoder.decode(self._gathered)])
+            self._write(self._decoder.finish())
             self._open_writer().commit()
             self._ended = True
 
@@ -92,14 +85,6 @@ class BlockReceiver:
                 yield piece
             else:
                 yield from self._decompressor.decompress(piece)
-
-    def _gather(self, piece: bytes) -> None:
-        self._gathered += piece
-        if len(self._gathered) > self._limits.record_block_bytes:
-            raise Refused(
-                "MaxMessageLengthExceeded",
-                f"A block in the record form is larger than {self._limits.record_block_bytes} bytes.",
-            )
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from xml.etree import ElementTree
 
 from aiohttp import web
 
+from aiopaiio.local import ddl
 from aiopaiio.local.answers import Refused, child, json_answer, xml_answer
 from aiopaiio.local.csv_text import csv_text
 from aiopaiio.local.downloads import quota_name, send_rows
@@ -149,7 +150,6 @@ async def _execute(running: Running, call: Call, statement: Statement) -> Instan
     schema = statement.settings.get("odps.default.schema") or call.operation.schema or None
     started = time.time()
     outcome: dict[str, Any]
-    from aiopaiio.local import ddl  # TEMPORARY
 
     try:
         done = await running.run(

@@ -23,8 +23,8 @@ class Limits:
 
     ``sessions_per_5_minutes`` sessions a project may create in any five minutes; ``slots`` row transfers (reads and
     block uploads) at the same time; ``idle_close_seconds`` how long a transfer may stand still before its connection is
-    closed. The rest are sizes: of control bodies, of one block (on the wire and decompressed), of one block in the
-    record form (which is decoded whole), of one Arrow message; and the highest block id and the rows of a preview.
+    closed. The rest are sizes: of control bodies, of one block (on the wire and decompressed), of one Arrow message or
+    record; and the highest block id and the rows of a preview.
     """
 
     sessions_per_5_minutes: int | None = None
@@ -33,7 +33,6 @@ class Limits:
     clock_skew_seconds: float = 900.0
     control_body_bytes: int = 8 * _MIB
     block_bytes: int = 100 * _GIB
-    record_block_bytes: int = _GIB
     message_bytes: int = _GIB
     block_id_max: int = 19_999
     preview_rows: int = 10_000

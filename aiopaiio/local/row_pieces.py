@@ -14,6 +14,7 @@ import pyarrow as pa
 from aiopaiio.arrow_stream import ArrowStreamEncoder
 from aiopaiio.compression import compressor
 from aiopaiio.local.faults import ShortBody
+from aiopaiio.record_stream import RecordStreamEncoder
 from aiopaiio.schema import Column, arrow_schema
 
 __all__ = ["CHUNK_BYTES", "PIECE_BYTES", "RowForm", "row_pieces"]
@@ -29,14 +30,14 @@ PIECE_BYTES = 512 << 10
 class RowForm:
     """How rows are put on the wire: ``columns`` in this order, ``arrow`` or record form, a content encoding.
 
-    ``metrics`` gives the JSON text of the metrics block, at the end, for clients that can read one (record form only).
+    ``metrics`` is asked at the end for what the metrics block says, for clients that can read one (record form only).
     """
 
     columns: Sequence[Column]
     arrow: bool
     encoding: str = "identity"
     wide_timestamps: bool = False
-    metrics: Callable[[], str] | None = None
+    metrics: Callable[[], dict[str, int]] | None = None
 
 
 def row_pieces(batches: Iterable[pa.RecordBatch], form: RowForm, cut: ShortBody | None = None) -> Iterator[bytes]:
@@ -61,19 +62,15 @@ def _arrow_chunks(batches: Iterable[pa.RecordBatch], form: RowForm) -> Iterator[
 
 
 def _record_chunks(batches: Iterable[pa.RecordBatch], form: RowForm) -> Iterator[bytes | memoryview]:
-    from aiopaiio.record_stream import RecordStreamEncoder  # TEMPORARY
-
     encoder = RecordStreamEncoder(form.columns)
     for batch in batches:
         yield encoder.encode(batch)
-    yield encoder.finish()
+    yield encoder.finish(metrics=form.metrics() if form.metrics else None)
 
 
 def _open_ended(batches: Iterable[pa.RecordBatch], form: RowForm, rows: int) -> Iterator[bytes | memoryview]:
     """The first rows, without what closes the stream."""
     arrow = ArrowStreamEncoder(_wire_schema(form), chunk_bytes=CHUNK_BYTES)
-    from aiopaiio.record_stream import RecordStreamEncoder  # TEMPORARY
-
     record = RecordStreamEncoder(form.columns)
     for batch in batches:
         part = batch.slice(0, rows)

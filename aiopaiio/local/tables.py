@@ -137,7 +137,7 @@ def _extended_json(table: Table) -> dict[str, Any]:
         "location": "",
         "storageHandler": "",
         "resources": "",
-        "serDeProperties": {},
+        "serDeProperties": "{}",
         "Reserved": json.dumps(reserved),
     }
 
