@@ -1,0 +1,392 @@
+"""The record wire form: a body in pieces -> ``pyarrow.RecordBatch``, and the reverse. No I/O.
+
+A record is its fields in column order, NULL ones left out, then an end mark with the CRC32C of its values. A footer
+with the number of records and the CRC32C of all their checksums closes the stream; a body without it is not whole.
+
+Decoding works on many records at once, although neither a record nor a field says how long it is. The end mark is
+searched for, and what lies between two marks is taken for a record. A mark may also occur inside a value. Then the
+records around it do not end where they should, and are read one by one, each as far as its fields say. Whether a guess
+was right is decided by the fields and the checksum of every record, so nothing wrong can come out of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+from crc32c import crc32c
+
+from aiopaiio.errors import ChecksumError, MalformedStreamError, SchemaMismatchError, TruncatedStreamError
+from aiopaiio.odps_types import OdpsType
+from aiopaiio.pieces import Pieces, join
+from aiopaiio.record_cells import CellType, read_one_number
+from aiopaiio.record_nested import cell_type, spread_array
+from aiopaiio.schema import Column, arrow_schema, arrow_type
+from aiopaiio.varints import Positions, StrayError, Wire, number_bytes, read_numbers, write_numbers
+
+__all__ = ["MAX_RECORD_BYTES", "RecordStreamDecoder", "RecordStreamEncoder"]
+
+MAX_RECORD_BYTES = 256 << 20
+"""Bound of one record. Checksummed bytes are at most six times the wire bytes, so their offsets fit 32 bits."""
+
+# Field numbers beyond any column's, all with wire type 0.
+_END_RECORD = number_bytes(33553408 << 3)
+_META_COUNT = number_bytes(33554430 << 3)
+_META_CHECKSUM = number_bytes(33554431 << 3)
+_END_METRICS = number_bytes(33554176 << 3)
+_METRICS = number_bytes(1 << 3 | 2)
+
+_MOST_ROWS = 1 << 14
+_GATHER_BYTES = 1 << 20
+_GATHER_BYTES_PER_COLUMN = 16 << 10  # a step costs time for each column, so wide tables need many rows in it
+_CHECKSUM_BYTES = 10  # some writers extend the sign of a checksum to 64 bits
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """One column on the wire: its tag and its cells."""
+
+    column: Column
+    type: pa.DataType
+    cells: CellType
+    tag: bytes
+    summed_number: bytes
+
+    @classmethod
+    def of(cls, column: Column, number: int, arrow: pa.DataType) -> _Field:
+        odps_type: OdpsType = column.odps_type
+        cells = cell_type(odps_type, arrow)
+        return cls(column, arrow, cells, number_bytes(number << 3 | cells.wire_type), number.to_bytes(4, "little"))
+
+    def present(self, wire: Wire, at: Positions) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """At which positions the tag of this column stands."""
+        wanted = int.from_bytes(self.tag, "little")
+        match len(self.tag):
+            case 1:
+                here = wire.bytes[at]
+            case 2:
+                here = wire.words16[at]
+            case width:
+                here = wire.words32[at] & np.uint32((1 << 8 * width) - 1)
+        found: np.ndarray[tuple[int], np.dtype[np.bool_]] = here == wanted
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Records whose fields have been read: columns still to be made, checksums, positions of their end marks."""
+
+    columns: Callable[[], list[pa.Array]]
+    checksums: list[int]
+    ends: Positions
+
+
+class RecordStreamDecoder:
+    """Decodes one body with the given columns, in the order they were asked for.
+
+    With ``wide_timestamps`` TIMESTAMP columns come as seconds and nanoseconds; else a value outside the years 1677 to
+    2262 raises :class:`TimestampRangeError`. Other errors are :class:`DataError` too.
+
+    :meth:`feed` and :meth:`finish` return batches in order; every record in them has been checked. Only ``finish`` can
+    tell that no record is missing. :meth:`decode` does both for a body that is all there.
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        *,
+        wide_timestamps: bool = False,
+        max_record_bytes: int = MAX_RECORD_BYTES,
+    ) -> None:
+        self._schema = arrow_schema(columns, wide_timestamps=wide_timestamps)
+        pairs = zip(columns, self._schema.types, strict=True)
+        self._fields = [_Field.of(column, number, arrow) for number, (column, arrow) in enumerate(pairs, 1)]
+        self._max_record_bytes = max_record_bytes
+        self._pending = bytearray()
+        self._gather_bytes = max(_GATHER_BYTES, _GATHER_BYTES_PER_COLUMN * len(self._fields))
+        self._wanted_bytes = self._gather_bytes
+        self._step_rows = _MOST_ROWS
+        self._row_count = 0
+        self._checksum_of_checksums = 0
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self._row_count} rows read, {len(self._pending)} bytes pending>"
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The schema of the batches."""
+        return self._schema
+
+    def feed(self, piece: bytes | bytearray | memoryview) -> list[pa.RecordBatch]:
+        """Take the next piece of the body; return the records that are complete, once there are enough of them."""
+        self._pending += piece
+        if len(self._pending) < self._wanted_bytes:
+            return []
+        return self._drain(final=False)
+
+    def finish(self) -> list[pa.RecordBatch]:
+        """The body has ended: return its last records and check the footer."""
+        batches = self._drain(final=True)
+        self._read_footer(bytes(self._pending))
+        self._pending.clear()
+        return batches
+
+    def decode(self, body: bytes | bytearray | memoryview) -> pa.RecordBatch:
+        """Decode a whole body into one batch."""
+        self._pending += body
+        batches = self.finish()
+        if len(batches) == 1:
+            return batches[0]
+        if not batches:
+            return pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in self._fields], schema=self._schema)
+        arrays = [pa.concat_arrays([batch.column(place) for batch in batches]) for place in range(len(self._fields))]
+        return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+
+    # ------------------------------------------------------------------------------------------------------- records
+
+    def _drain(self, *, final: bool) -> list[pa.RecordBatch]:
+        """Read the complete records among the pending bytes and remove them."""
+        wire = Wire(self._pending)
+        starts, limits = _segments(wire, final=final)
+        batches: list[pa.RecordBatch] = []
+        position = segment = 0
+        while segment < len(starts):
+            stop = min(len(starts), segment + self._step_rows)
+            try:
+                rows = self._read(wire, starts[segment:stop], limits[segment:stop])
+                if (rows.ends != limits[segment:stop]).any():
+                    raise StrayError("a record that does not end at its mark")
+                self._accept(wire, rows)
+            except (StrayError, ChecksumError, IndexError):
+                if stop - segment > 1:
+                    self._step_rows = max(1, (stop - segment) // 8)
+                    continue
+                guessed = self._read_one(wire, position, final=final)
+                if guessed is None:
+                    break
+                rows = guessed
+            batches.append(pa.RecordBatch.from_arrays(rows.columns(), schema=self._schema))
+            self._step_rows = min(_MOST_ROWS, 4 * self._step_rows)
+            position = _after_mark(wire, int(rows.ends[-1]))
+            segment = int(np.searchsorted(limits, position))
+            if segment < len(starts):
+                starts[segment] = position
+        del self._pending[:position]
+        if len(self._pending) > self._max_record_bytes:
+            raise MalformedStreamError(f"a record of more than {self._max_record_bytes} bytes")
+        # A record that is not complete yet is looked at again when twice as much of it is here.
+        self._wanted_bytes = max(self._gather_bytes, 2 * len(self._pending))
+        return batches
+
+    def _read_one(self, wire: Wire, position: int, *, final: bool) -> _Rows | None:
+        """The record at ``position``, ending wherever its fields do; None when there is none, or not all of it yet."""
+        if wire.view[position : position + 4] == _META_COUNT:
+            return None
+        try:
+            rows = self._read(wire, np.array([position]), np.array([wire.size]))
+            end = int(rows.ends[0])
+            if end + 5 > wire.size:
+                raise StrayError("a record without an end mark", beyond=True)
+        except (StrayError, IndexError) as error:
+            beyond = isinstance(error, IndexError) or error.beyond
+            if beyond and not final:
+                return None
+            if beyond:
+                raise TruncatedStreamError(f"the body ended inside record {self._row_count}") from error
+            raise MalformedStreamError(f"record {self._row_count} is damaged: {error}") from error
+        if wire.view[end : end + 4] != _END_RECORD:
+            raise MalformedStreamError(f"record {self._row_count} is damaged: a field that is not due")
+        if _after_mark(wire, end) > wire.size:
+            if not final:
+                return None
+            raise TruncatedStreamError(f"the body ended inside the checksum of record {self._row_count}")
+        self._accept(wire, rows)
+        return rows
+
+    def _read(self, wire: Wire, starts: Positions, limits: Positions) -> _Rows:
+        """Read the records that begin at ``starts``; raises StrayError or IndexError when their bytes are none."""
+        count = len(starts)
+        at = starts
+        made: list[Callable[[], pa.Array]] = []
+        summed: list[Pieces | bytes] = []
+        for field in self._fields:
+            present = field.present(wire, at)
+            if present.all():
+                cells = field.cells.read(wire, at + len(field.tag), limits)
+                at = cells.after
+                made.append(cells.array)
+                summed += [field.summed_number, cells.summed]
+            elif not present.any():
+                made.append(lambda field=field: pa.nulls(count, field.type))  # type: ignore[misc]
+            else:
+                where = np.flatnonzero(present)
+                cells = field.cells.read(wire, at[where] + len(field.tag), limits[where])
+                at = at.copy()
+                at[where] = cells.after
+                made.append(lambda cells=cells, present=present: spread_array(cells.array(), present))  # type: ignore[misc]
+                summed.append(join([field.summed_number, cells.summed], len(where)).spread(present))
+        joined = join(summed, count)
+        content, bounds = joined.content.data, joined.offsets.tolist()
+        checksums = [crc32c(content[start:stop]) for start, stop in pairwise(bounds)]
+        return _Rows(lambda: [make() for make in made], checksums, at)
+
+    def _accept(self, wire: Wire, rows: _Rows) -> None:
+        """Compare the records' checksums with those after their end marks, and count them."""
+        sent, _ = read_numbers(wire, rows.ends + len(_END_RECORD))
+        computed = np.array(rows.checksums, np.uint32)
+        wrong = sent.astype(np.uint32) != computed
+        if wrong.any():
+            raise ChecksumError(f"record {self._row_count + int(np.flatnonzero(wrong)[0])} is damaged")
+        self._checksum_of_checksums = crc32c(computed.astype("<u4").tobytes(), self._checksum_of_checksums)
+        self._row_count += len(computed)
+
+    # -------------------------------------------------------------------------------------------------------- footer
+
+    def _read_footer(self, footer: bytes) -> None:
+        view = memoryview(footer)
+        try:
+            position = _expect(view, 0, _META_COUNT, f"record {self._row_count} or the footer")
+            coded, position = read_one_number(view, position)
+            count = coded >> 1 ^ -(coded & 1)
+            if view[position : position + 1] == _METRICS:
+                position = self._read_metrics(view, position + 1)
+            position = _expect(view, position, _META_CHECKSUM, "the checksum of all records")
+            checksum, position = read_one_number(view, position)
+        except IndexError as error:
+            raise TruncatedStreamError(
+                f"the body ended before its footer was complete, after {self._row_count} rows"
+            ) from error
+        if count != self._row_count:
+            raise MalformedStreamError(f"the footer counts {count} rows, the body has {self._row_count}")
+        if checksum & 0xFFFFFFFF != self._checksum_of_checksums:
+            raise ChecksumError("the checksum of all records is wrong")
+        if position != len(footer):
+            raise MalformedStreamError(f"{len(footer) - position} bytes after the footer")
+
+    def _read_metrics(self, view: memoryview, position: int) -> int:
+        """Service timings that may stand in the footer, with a checksum of their own."""
+        length, position = read_one_number(view, position)
+        if length > len(view) - position:
+            raise IndexError(length)
+        metrics = view[position : position + length]
+        position = _expect(view, position + length, _END_METRICS, "the end of the metrics")
+        checksum, position = read_one_number(view, position)
+        if checksum & 0xFFFFFFFF != crc32c(metrics, crc32c(b"\1\0\0\0")):
+            raise ChecksumError("the metrics in the footer are damaged")
+        return position
+
+
+def _segments(wire: Wire, *, final: bool) -> tuple[Positions, Positions]:
+    """Where records seem to begin, and where their end marks stand."""
+    last = np.flatnonzero(wire.bytes[3 : wire.size] == _END_RECORD[3])
+    marks = last[wire.words32[last] == int.from_bytes(_END_RECORD, "little")]
+    if not final:
+        # The checksum has to be here too; with fewer bytes after the mark it may go on.
+        marks = marks[marks <= wire.size - len(_END_RECORD) - _CHECKSUM_BYTES]
+    if not len(marks):
+        return marks, marks
+    lengths = _checksum_lengths(wire, marks + len(_END_RECORD))
+    starts = np.empty_like(marks)
+    starts[0] = 0
+    starts[1:] = (marks + len(_END_RECORD) + lengths)[:-1]
+    return starts, marks
+
+
+def _checksum_lengths(wire: Wire, at: Positions) -> Positions:
+    """Bytes of the checksums at ``at``, not read as numbers yet: behind a false mark may stand anything."""
+    lengths = np.ones(len(at), np.int64)
+    going_on = wire.bytes[at] > 127
+    for place in range(1, _CHECKSUM_BYTES):
+        if not going_on.any():
+            break
+        lengths += going_on
+        going_on &= wire.bytes[at + place] > 127
+    return lengths
+
+
+def _after_mark(wire: Wire, mark: int) -> int:
+    """Where the next record begins after the end mark at ``mark``."""
+    start = mark + len(_END_RECORD)
+    return start + int(_checksum_lengths(wire, np.array([start]))[0])
+
+
+def _expect(view: memoryview, position: int, tag: bytes, what: str) -> int:
+    """The position after ``tag``; raises IndexError when the bytes end inside it."""
+    here = bytes(view[position : position + len(tag)])
+    if here == tag:
+        return position + len(tag)
+    if tag.startswith(here):
+        raise IndexError(position)
+    raise MalformedStreamError(f"{what} is due where something else stands")
+
+
+# ------------------------------------------------------------------------------------------------------------- encoder
+
+
+class RecordStreamEncoder:
+    """Encodes one body from batches with the given columns; what is returned is to be sent in order.
+
+    TIMESTAMP columns of a batch may be in either of their Arrow types.
+    """
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._columns = tuple(columns)
+        self._fields: dict[tuple[int, pa.DataType], _Field] = {}
+        self._row_count = 0
+        self._checksum_of_checksums = 0
+
+    def encode(self, batch: pa.RecordBatch) -> bytes:
+        """Encode one batch; raises :class:`SchemaMismatchError` when its columns are not those of the encoder."""
+        if batch.num_columns != len(self._columns):
+            raise SchemaMismatchError(f"a batch of {batch.num_columns} columns where {len(self._columns)} are due")
+        fields = [self._field(place, batch.schema.field(place)) for place in range(batch.num_columns)]
+        step_rows = max(1, min(_MOST_ROWS, (16 << 20) * batch.num_rows // max(1, batch.nbytes)))
+        return b"".join(
+            self._encode(batch.slice(start, step_rows), fields) for start in range(0, batch.num_rows, step_rows)
+        )
+
+    def finish(self, *, metrics: dict[str, int] | None = None) -> bytes:
+        """The footer. ``metrics`` are for downloads, and only for clients that say they speak version 6 or later."""
+        parts = [_META_COUNT, number_bytes(self._row_count << 1)]
+        if metrics is not None:
+            text = json.dumps(metrics).encode()
+            checksum = crc32c(text, crc32c(b"\1\0\0\0"))
+            parts += [_METRICS, number_bytes(len(text)), text, _END_METRICS, number_bytes(checksum)]
+        return b"".join([*parts, _META_CHECKSUM, number_bytes(self._checksum_of_checksums)])
+
+    def _field(self, place: int, field: pa.Field[pa.DataType]) -> _Field:
+        column = self._columns[place]
+        known = self._fields.get((place, field.type))
+        if known is None:
+            accepted = [arrow_type(column.type, wide_timestamps=wide) for wide in (False, True)]
+            if field.type not in accepted:
+                raise SchemaMismatchError(f"column {column.name} is {column.type}: {accepted[0]}, not {field.type}")
+            known = self._fields[(place, field.type)] = _Field.of(column, place + 1, field.type)
+        return known
+
+    def _encode(self, batch: pa.RecordBatch, fields: Sequence[_Field]) -> bytes:
+        count = batch.num_rows
+        sent: list[Pieces | bytes] = []
+        summed: list[Pieces | bytes] = []
+        for place, field in enumerate(fields):
+            array = batch.column(place)
+            if not array.null_count:
+                wire, cells = field.cells.write(array)
+                sent += [field.tag, wire]
+                summed += [field.summed_number, cells]
+            elif array.null_count < count:
+                present = array.is_valid().to_numpy(zero_copy_only=False)
+                wire, cells = field.cells.write(array.drop_null())
+                sent.append(join([field.tag, wire], len(wire)).spread(present))
+                summed.append(join([field.summed_number, cells], len(wire)).spread(present))
+        joined = join(summed, count)
+        content, bounds = joined.content.data, joined.offsets.tolist()
+        checksums = np.array([crc32c(content[start:stop]) for start, stop in pairwise(bounds)], np.uint32)
+        self._checksum_of_checksums = crc32c(checksums.astype("<u4").tobytes(), self._checksum_of_checksums)
+        self._row_count += count
+        records = join([*sent, _END_RECORD, write_numbers(checksums.astype(np.uint64))], count)
+        return bytes(records.content.data)

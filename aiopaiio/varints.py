@@ -1,0 +1,122 @@
+"""Numbers of seven bits a byte, many at a time.
+
+A varint gives its low seven bits first and sets the eighth bit of every byte but its last; it has at most ten bytes.
+Signed numbers are zigzag coded: 0, -1, 1, -2, ... are sent as 0, 1, 2, 3, ...
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from aiopaiio.pieces import Pieces
+
+__all__ = ["PADDING_BYTES", "StrayError", "Wire", "number_bytes", "read_numbers", "signed", "unsigned", "write_numbers"]
+
+Positions = npt.NDArray[np.int64]
+Numbers = npt.NDArray[np.uint64]
+
+PADDING_BYTES = 32
+"""Zero bytes kept after the data, so that a number cut at its end can be read as a whole word."""
+
+_ONES = np.uint64(0x0101010101010101)
+_TOPS = np.uint64(0x8080808080808080)
+_LOWS = np.uint64(0x7F7F7F7F7F7F7F7F)
+
+
+class StrayError(Exception):
+    """Bytes that are no value of the expected type: damage, or a wrong guess where a record begins or ends.
+
+    ``beyond`` tells that the value goes beyond the bytes at hand. Never leaves the record codec.
+    """
+
+    def __init__(self, message: str, *, beyond: bool = False) -> None:
+        super().__init__(message)
+        self.beyond = beyond
+
+
+class Wire:
+    """Bytes to decode, seen as numbers of several widths that begin at any byte."""
+
+    def __init__(self, content: bytes | bytearray | memoryview) -> None:
+        size = len(content)
+        padded = np.empty(size + PADDING_BYTES, np.uint8)
+        padded[:size] = np.frombuffer(content, np.uint8)
+        padded[size:] = 0
+        self.size = size
+        self.bytes = padded
+        self.words16 = self._words("<u2")
+        self.words32 = self._words("<u4")
+        self.words64 = self._words("<u8")
+        self.view = padded.data
+
+    def _words(self, dtype: str) -> npt.NDArray[Any]:
+        count = len(self.bytes) - np.dtype(dtype).itemsize + 1
+        words: npt.NDArray[Any] = np.ndarray((count,), dtype, self.bytes, 0, (1,))
+        return words
+
+
+def read_numbers(wire: Wire, at: Positions) -> tuple[Numbers, Positions]:
+    """The varints that begin at ``at``, and the positions after them."""
+    first = wire.bytes[at]
+    if (first < 128).all():
+        return first.astype(np.uint64), at + 1
+    word = wire.words64[at]
+    stops = ~word & _TOPS
+    stop = stops & -stops  # the top bit of the last byte; 0 when that is not among the first eight
+    used = stop ^ (stop - np.uint64(1))
+    number = word & used & _LOWS
+    # Close the gaps: 8 groups of 7 bits to 4 of 14, 2 of 28, 1 of 56.
+    number = number & np.uint64(0x007F007F007F007F) | (number & np.uint64(0x7F007F007F007F00)) >> np.uint64(1)
+    number = number & np.uint64(0x00003FFF00003FFF) | (number & np.uint64(0x3FFF00003FFF0000)) >> np.uint64(2)
+    number = number & np.uint64(0x000000000FFFFFFF) | (number & np.uint64(0x0FFFFFFF00000000)) >> np.uint64(4)
+    length = ((used & _ONES) * _ONES >> np.uint64(56)).view(np.int64)
+    if not stop.all():
+        long = np.flatnonzero(stop == 0)
+        ninth, tenth = wire.bytes[at[long] + 8].astype(np.uint64), wire.bytes[at[long] + 9].astype(np.uint64)
+        has_tenth = ninth >> np.uint64(7)
+        if (tenth * has_tenth > 1).any():
+            raise StrayError("a number of more than 64 bits")
+        number[long] |= (ninth & np.uint64(127)) << np.uint64(56) | (tenth * has_tenth) << np.uint64(63)
+        length[long] = 9 + has_tenth.view(np.int64)
+    return number, at + length
+
+
+def signed(numbers: Numbers) -> npt.NDArray[np.int64]:
+    """Undo zigzag coding."""
+    values: npt.NDArray[np.int64] = (numbers >> np.uint64(1)).view(np.int64) ^ -(numbers & np.uint64(1)).view(np.int64)
+    return values
+
+
+def unsigned(values: npt.NDArray[np.int64]) -> Numbers:
+    """Zigzag coding."""
+    return (values << 1 ^ values >> 63).view(np.uint64)
+
+
+def write_numbers(numbers: Numbers) -> Pieces:
+    """The varints of ``numbers``, one piece each."""
+    widest = max(1, -(-int(numbers.max(initial=0)).bit_length() // 7))
+    rows = np.empty((len(numbers), widest), np.uint8)
+    lengths = np.ones(len(numbers), np.int64)
+    rest = numbers
+    for place in range(widest):
+        low = (rest & np.uint64(127)).astype(np.uint8)
+        rest = rest >> np.uint64(7)
+        more = rest > 0
+        rows[:, place] = low | more.astype(np.uint8) << 7
+        lengths += more
+    if widest == 1 or (lengths == widest).all():
+        return Pieces.of_rows(rows)
+    return Pieces(rows[np.arange(widest) < lengths[:, None]], np.concatenate([[0], np.cumsum(lengths)]))
+
+
+def number_bytes(number: int) -> bytes:
+    """The varint of one number."""
+    written = bytearray()
+    while number > 127:
+        written.append(number & 127 | 128)
+        number >>= 7
+    written.append(number)
+    return bytes(written)
