@@ -1,0 +1,162 @@
+"""Rows written a few at a time, gathered into batches worth sending. Pure.
+
+Making an Arrow array costs microseconds however short it is. So a row that comes alone is only checked, cell by cell,
+and waits with others like it until a thousand of them are converted at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from aiopaiio.cell_values import INTEGER_BITS, Unfit, cell_value
+from aiopaiio.cells import rows_to_batch
+from aiopaiio.odps_types import OdpsType
+from aiopaiio.row_shapes import column_numbers, is_row
+from aiopaiio.schema import Column
+
+__all__ = ["RowGatherer"]
+
+_FEW_ROWS = 32
+_WAITING_ROWS = 1024
+_LONGEST_WAITING_TEXT = 1024
+
+# Cells of these classes cannot change while they wait.
+_IMMUTABLE = (bool, int, float, str, bytes, date, datetime, timedelta, Decimal, np.number, np.bool_, np.datetime64)
+
+Check = Callable[[Any], bool]
+"""Whether a cell surely fits its column, and can wait."""
+
+
+class RowGatherer:
+    """Takes rows as :func:`~aiopaiio.cells.rows_to_batch` does, and gives them back in order as few batches.
+
+    ``rows`` are gathered, in about ``size_bytes``.
+    """
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self.rows = 0
+        self._columns = tuple(columns)
+        self._batches: list[pa.RecordBatch] = []
+        self._batch_bytes = 0
+        # Checked rows that wait, with the column numbers and the checks of their cells.
+        self._waiting: list[Sequence[Any]] = []
+        self._numbers: tuple[int, ...] | None = None
+        self._checks: list[Check] = []
+        self._all_checks: dict[int, Check] = {}
+
+    def __repr__(self) -> str:
+        return f"<RowGatherer {self.rows} rows, about {self.size_bytes} bytes>"
+
+    @property
+    def size_bytes(self) -> int:
+        """What the rows take as Arrow arrays; a guess for those that are not converted yet."""
+        return self._batch_bytes + 16 * len(self._waiting) * len(self._checks)
+
+    def add(self, values: Any, indices: Iterable[Any] | None = None, *, allow_type_cast: bool = True) -> None:
+        """Take one row, or many; all of them, or by an exception none."""
+        repeatable = indices is None or isinstance(indices, (tuple, list, range, np.ndarray))
+        if repeatable and isinstance(values, (tuple, list)) and values and self._wait(values, indices):
+            return
+        batch = rows_to_batch(values, indices, self._columns, allow_type_cast=allow_type_cast)
+        self._convert_waiting()
+        self._keep(batch)
+        self.rows += batch.num_rows
+
+    def take(self) -> list[pa.RecordBatch]:
+        """All gathered rows, in order; neighbours of one schema are one batch."""
+        self._convert_waiting()
+        gathered, self._batches = self._batches, []
+        self._batch_bytes = self.rows = 0
+        merged: list[pa.RecordBatch] = []
+        while gathered:
+            like = [gathered.pop(0)]
+            while gathered and gathered[0].schema.equals(like[0].schema):
+                like.append(gathered.pop(0))
+            merged += pa.Table.from_batches(like).combine_chunks().to_batches() if len(like) > 1 else like
+        return merged
+
+    def _wait(self, values: Sequence[Any], indices: Iterable[Any] | None) -> bool:
+        rows = values if is_row(values[0]) else [values]
+        if len(rows) > _FEW_ROWS:
+            return False
+        width = len(rows[0])
+        numbers = tuple(range(width)) if indices is None else tuple(indices)
+        if numbers != self._numbers:
+            numbers = tuple(column_numbers(numbers, width, self._columns))
+            self._convert_waiting()
+            self._numbers, self._checks = numbers, self._checks_of(numbers)
+        checks = self._checks
+        for row in rows:
+            if type(row) not in (tuple, list) or len(row) != len(checks):
+                return False
+            for check, cell in zip(checks, row, strict=True):
+                if not check(cell):
+                    return False
+        # A list may be changed by the caller; a tuple of immutable cells may not.
+        self._waiting += map(tuple, rows)
+        self.rows += len(rows)
+        if len(self._waiting) >= _WAITING_ROWS:
+            self._convert_waiting()
+        return True
+
+    def _checks_of(self, numbers: Sequence[int]) -> list[Check]:
+        required = [column for at, column in enumerate(self._columns) if not column.nullable and at not in numbers]
+        if required:
+            return [_never] * len(numbers)
+        for number in numbers:
+            if number not in self._all_checks:
+                self._all_checks[number] = _check(self._columns[number])
+        return [self._all_checks[number] for number in numbers]
+
+    def _convert_waiting(self) -> None:
+        if self._waiting:
+            waiting, self._waiting = self._waiting, []
+            self._keep(rows_to_batch(waiting, self._numbers, self._columns))
+
+    def _keep(self, batch: pa.RecordBatch) -> None:
+        if batch.num_rows:
+            self._batches.append(batch)
+            self._batch_bytes += batch.nbytes
+
+
+def _never(cell: Any) -> bool:
+    return False
+
+
+def _check(column: Column) -> Check:
+    odps_type, nullable = column.odps_type, column.nullable
+    match odps_type.name:
+        case "array" | "vector" | "map" | "struct":
+            return lambda cell: cell is None and nullable
+        case "double":
+            return lambda cell: type(cell) is float or _fits(cell, odps_type, nullable)
+        case "boolean":
+            return lambda cell: type(cell) is bool or _fits(cell, odps_type, nullable)
+        case "string":
+            return lambda cell: (
+                (type(cell) is str and len(cell) <= _LONGEST_WAITING_TEXT and cell.isascii())
+                or _fits(cell, odps_type, nullable)
+            )
+    if odps_type.name in INTEGER_BITS or odps_type.name == "datetime":
+        limit = 1 << (INTEGER_BITS.get(odps_type.name, 64) - 1)
+        return lambda cell: (type(cell) is int and -limit <= cell < limit) or _fits(cell, odps_type, nullable)
+    return lambda cell: _fits(cell, odps_type, nullable)
+
+
+def _fits(cell: Any, odps_type: OdpsType, nullable: bool) -> bool:
+    if cell is None:
+        return nullable
+    if not isinstance(cell, _IMMUTABLE) or (isinstance(cell, (str, bytes)) and len(cell) > _LONGEST_WAITING_TEXT):
+        return False
+    try:
+        # What only a cast makes fit is left to the whole conversion, which knows whether casts are allowed.
+        value = cell_value(cell, odps_type, cast=False)
+    except Unfit:
+        return False
+    return value is not None or nullable
