@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 from tenacity.wait import wait_random_exponential
 
 from aiopaiio.errors import Error, ServerError, Throttled
+
+sleep = asyncio.sleep
 
 __all__ = ["RetryPolicy"]
 
@@ -68,5 +71,6 @@ class RetryPolicy:
             stop=lambda state: self.gives_up(failure(state), state.seconds_since_start or 0.0),
             wait=lambda state: self.wait_seconds(failure(state), state),
             before_sleep=warn,
+            sleep=sleep,
             reraise=True,
         )
