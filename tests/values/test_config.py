@@ -40,12 +40,8 @@ def test_spellings_blanks_comments_sections_and_foreign_keys(write, key: str) ->
 
 
 def test_arguments_win_over_the_file_and_the_file_over_the_environment(write) -> None:
-    environ = {
-        "ODPS_ENDPOINT": "http://env/api",
-        "ODPS_ACCESS_ID": "e",
-        "ODPS_ACCESS_KEY": "ek",
-        "ODPS_PROJECT_NAME": "ep",
-    }
+    keys = {"ODPS_ACCESS_ID": "e", "ODPS_ACCESS_KEY": "ek"}
+    environ = {"ODPS_ENDPOINT": "http://env/api", "ODPS_PROJECT_NAME": "ep"} | keys
     config = load_config(write(FULL), environ=environ, endpoint="http://arg/api")
     assert config == Config("http://arg/api", "id", "key", project="ep")
 

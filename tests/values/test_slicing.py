@@ -1,5 +1,7 @@
 """Slices cover a range exactly, in order, and differ by one row at most."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +16,7 @@ def test_slices_cover_the_range(start: int, length: int, count: int) -> None:
     slices = [slice_rows(rows, i, count) for i in range(count)]
     assert slices[0].start == rows.start
     assert slices[-1].stop == rows.stop
-    assert all(a.stop == b.start for a, b in zip(slices, slices[1:], strict=False))
+    assert all(a.stop == b.start for a, b in itertools.pairwise(slices))
     assert [len(s) for s in slices] == [length // count + (i < length % count) for i in range(count)]
 
 
