@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Iterator, Mapping
 
 from aiohttp import web
 
-from aiopaiio.local.faulting import BodyFaults, CutShort
+from aiopaiio.local.answers import REQUEST_ID
+from aiopaiio.local.faulting import BodyFaults, ConnectionBroken, CutShort, break_connection
 from aiopaiio.local.link import Lane
 from aiopaiio.local.running import Call, Running
 
 __all__ = ["send_pieces", "send_plain"]
+
+logger = logging.getLogger(__name__)
 
 # On a shaped link pieces are small, so that a slow stream flows instead of coming in lumps.
 _SHAPED_PIECE_BYTES = 32 << 10
@@ -29,28 +33,42 @@ async def send_pieces(
     """
     running.cut_off_at_stop()
     piece = await running.run(next, pieces, None)
-    response = web.StreamResponse(headers=headers)
+    response = web.StreamResponse(headers={**headers, REQUEST_ID: call.request_id})
     response.enable_chunked_encoding()
     await response.prepare(call.request)
-    sender = _Sender(running, call, response, rows=rows)
-    with contextlib.suppress(CutShort):
-        while piece is not None:
-            upcoming = asyncio.ensure_future(running.run(next, pieces, None))
-            try:
-                await sender.send(piece)
-            except BaseException:
-                upcoming.cancel()
-                raise
-            piece = await upcoming
-        await sender.send(b"")
+    try:
+        with contextlib.suppress(CutShort):
+            await _send_all(running, _Sender(running, call, response, rows=rows), piece, pieces)
+    except ConnectionError:
+        raise
+    except Exception as error:
+        # The status is sent, so all that is left to show that this is not the end of the rows is not to end properly.
+        logger.error("%s failed half-way, request id %s", call.operation.name, call.request_id, exc_info=error)
+        await break_connection(call.request, reset=True)
+        raise ConnectionBroken("the answer could not be completed") from error
     await response.write_eof()
     return response
 
 
+async def _send_all(running: Running, sender: _Sender, first: bytes | None, others: Iterator[bytes]) -> None:
+    piece = first
+    while piece is not None:
+        upcoming = asyncio.ensure_future(running.run(next, others, None))
+        try:
+            await sender.send(piece)
+        except BaseException:
+            upcoming.cancel()
+            raise
+        piece = await upcoming
+    await sender.send(b"")
+
+
 async def send_plain(running: Running, call: Call, answer: web.Response) -> web.StreamResponse:
     """Send an answer that is complete in memory through the faults of its body."""
+    running.cut_off_at_stop()
     response = web.StreamResponse(status=answer.status, headers=answer.headers)
     response.headers.pop("Content-Length", None)
+    response.headers[REQUEST_ID] = call.request_id
     response.enable_chunked_encoding()
     await response.prepare(call.request)
     body = answer.body if isinstance(answer.body, bytes) else b""

@@ -11,7 +11,10 @@ from xml.etree import ElementTree
 
 from aiohttp import web
 
-__all__ = ["Refused", "child", "json_answer", "refusal_answer", "xml_answer"]
+__all__ = ["REQUEST_ID", "Refused", "child", "json_answer", "refusal_answer", "xml_answer"]
+
+REQUEST_ID = "x-odps-request-id"
+"""The header that every answer carries."""
 
 HOST_ID = "localhost"
 

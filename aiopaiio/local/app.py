@@ -12,7 +12,7 @@ from aiohttp import web
 
 from aiopaiio.local import downloads, instances, preview, projects, tables, uploads
 from aiopaiio.local.answer_body import send_plain
-from aiopaiio.local.answers import Refused, refusal_answer
+from aiopaiio.local.answers import REQUEST_ID, Refused, refusal_answer
 from aiopaiio.local.auth import verify_request
 from aiopaiio.local.faulting import BodyFaults, ConnectionBroken, break_connection, first_of, stall
 from aiopaiio.local.faults import ExpireSession, LoseAnswer, Refuse, Stall, Status
@@ -23,8 +23,6 @@ from aiopaiio.local.storage import StoreError
 __all__ = ["make_application"]
 
 logger = logging.getLogger(__name__)
-
-REQUEST_ID = "x-odps-request-id"
 
 Handler = Callable[[Running, Call], Awaitable[web.StreamResponse]]
 
@@ -61,10 +59,13 @@ def make_application(running: Running) -> web.Application:
     """The application; everything it needs is in ``running``."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        return await _answer(running, request)
+        request_id = secrets.token_hex(16).upper()
+        response = await _answer(running, request, request_id)
+        if not response.prepared:
+            response.headers[REQUEST_ID] = request_id
+        return response
 
     async def on_prepare(request: web.Request, response: web.StreamResponse) -> None:
-        response.headers[REQUEST_ID] = request.get(REQUEST_ID) or _new_request_id()
         running.statistics.statuses[response.status] += 1
         if running.shaper is not None and running.shaper.link.latency_seconds:
             await asyncio.sleep(running.shaper.link.latency_seconds)
@@ -79,8 +80,7 @@ def make_application(running: Running) -> web.Application:
     return application
 
 
-async def _answer(running: Running, request: web.Request) -> web.StreamResponse:
-    request_id = request[REQUEST_ID] = _new_request_id()
+async def _answer(running: Running, request: web.Request, request_id: str) -> web.StreamResponse:
     tunnel = True
     try:
         operation = parse_operation(request.method, request.raw_path)
@@ -110,15 +110,10 @@ async def _perform(running: Running, call: Call) -> web.StreamResponse:
                 skew_seconds=running.limits.clock_skew_seconds,
             )
         answer = await _handler(operation)(running, call)
-    except Refused as refused:
-        answer = refusal_answer(refused, tunnel=operation.tunnel, request_id=call.request_id)
-    except StoreError as error:
-        answer = refusal_answer(_from_store(error, operation), tunnel=operation.tunnel, request_id=call.request_id)
-    except (ConnectionError, asyncio.CancelledError):
+    except ConnectionError:
         raise
-    except Exception:
-        logger.exception("%s failed (request id %s)", operation.name, call.request_id)
-        refused = Refused("InternalServerError", "Service internal error, please try again later")
+    except Exception as error:
+        refused = _as_refusal(error, call)
         answer = refusal_answer(refused, tunnel=operation.tunnel, request_id=call.request_id)
     if answer.prepared:
         return answer
@@ -155,10 +150,6 @@ async def _fail_early(running: Running, call: Call) -> web.StreamResponse | None
     return None
 
 
-def _new_request_id() -> str:
-    return secrets.token_hex(16).upper()
-
-
 def _handler(operation: Operation) -> Handler:
     handler = OPERATIONS.get(operation.name)
     if handler is not None:
@@ -168,8 +159,13 @@ def _handler(operation: Operation) -> Handler:
     raise Refused("InvalidURI", "Couldn't parse the specified URI.")
 
 
-def _from_store(error: StoreError, operation: Operation) -> Refused:
-    if error.code == "NoSuchTable" and not operation.tunnel:
-        # The service API has one code for everything that is missing, and the number in the text.
-        return Refused("NoSuchObject", f"ODPS-0130131:Table not found - {error.message}")
-    return Refused(error.code, error.message)
+def _as_refusal(error: Exception, call: Call) -> Refused:
+    if isinstance(error, Refused):
+        return error
+    if isinstance(error, StoreError):
+        if error.code == "NoSuchTable" and not call.operation.tunnel:
+            # The service API has one code for everything that is missing, and the number in the text.
+            return Refused("NoSuchObject", f"ODPS-0130131:Table not found - {error.message}")
+        return Refused(error.code, error.message)
+    logger.error("%s failed, request id %s", call.operation.name, call.request_id, exc_info=error)
+    return Refused("InternalServerError", "Service internal error, please try again later")

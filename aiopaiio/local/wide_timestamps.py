@@ -11,7 +11,7 @@ _NANOS = pa.timestamp("ns")
 
 
 def widen_timestamps(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The same rows, each ``timestamp[ns]``, nested too, as ``struct<sec: int64, nano: int32>`` with 0 <= nano < 1e9."""
+    """The same rows, each ``timestamp[ns]``, nested too, as ``struct<sec: int64, nano: int32>``, 0 <= nano < 1e9."""
     arrays = [_widened(column) for column in batch.columns]
     fields = [field.with_type(array.type) for field, array in zip(batch.schema, arrays, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
