@@ -156,7 +156,9 @@ class BlockUploads:
         """Stop what is under way and wait until its connections are let go."""
         self.cancel()
         if self._owner is not None:
-            await asyncio.wait([self._owner])
+            # Shielded, because a cancelled caller must not leave tasks and connections behind either.
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait([self._owner])
 
     def cancel(self) -> None:
         """Stop what is under way without waiting for it."""

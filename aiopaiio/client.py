@@ -363,7 +363,7 @@ async def _plan_read(
     sessions = await _create_sessions(tunnel, table)
     plan = plan_columns(sessions[0].schema, selected, excluded)
     total = RowRange(0, sum(session.row_count for session in sessions))
-    rows = table.rows or total
+    rows = total if table.rows is None else table.rows
     if rows.stop > total.stop:
         raise errors.SliceError(f"{table}: the row range {rows} goes beyond the end, there are {total.stop} rows")
     return TableRead(table, plan, slice_rows(rows, slice_id, slice_count), sessions)

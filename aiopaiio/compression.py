@@ -20,7 +20,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-__all__ = ["ENCODINGS", "STEP_BYTES", "Compressor", "Decompressor", "compressor", "decompressor"]
+__all__ = ["ENCODINGS", "STEP_BYTES", "Compressor", "Decompressor", "compressor", "decompressor", "encoding_of"]
 
 ENCODINGS = ("identity", "deflate", "zstd", "x-snappy-framed", "x-lz4-frame", "x-odps-lz4-frame")
 """Names for ``Accept-Encoding`` and ``Content-Encoding``; the two lz4 names mean the same format."""
@@ -137,7 +137,8 @@ class _SnappyCompressor:
 
     def compress(self, data: bytes | memoryview, /) -> bytes:
         self._begun = self._begun or len(data) > 0
-        return bytes(self._inner.compress(data))
+        # python-snappy takes nothing but bytes.
+        return bytes(self._inner.compress(data if isinstance(data, bytes) else bytes(data)))
 
     def flush(self) -> bytes:
         # Without data the library would write nothing at all, which nobody can tell from a lost body.
@@ -252,3 +253,16 @@ class _Snappy:
             except Exception as error:  # the library lets those of its own Rust extension through
                 raise DecompressionError(f"damaged snappy stream: {error}") from error
             yield output
+
+
+_ENCODING_OF = {"deflate": "deflate", "zstd": "zstd", "snappy": "x-snappy-framed", "lz4": "x-lz4-frame"}
+
+
+def encoding_of(compression: str | None) -> str:
+    """The wire's name for ``deflate``, ``zstd``, ``lz4``, ``snappy`` or None; raises :class:`UsageError` otherwise."""
+    if compression is None:
+        return "identity"
+    try:
+        return _ENCODING_OF[compression]
+    except KeyError:
+        raise UsageError(f"unknown compression {compression!r}; there are {', '.join(_ENCODING_OF)} and None") from None

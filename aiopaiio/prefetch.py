@@ -79,7 +79,7 @@ class Prefetch:
                 raise
             if batch is not None:
                 return batch
-            self._window.popleft()
+            self._window.popleft().queue.leave()
             self._fill()
         return None
 
@@ -87,10 +87,14 @@ class Prefetch:
         """Stop all downloads and wait until they have let go of their connections."""
         self.cancel()
         if self._owner is not None:
-            await asyncio.wait([self._owner])
+            # Shielded, because a cancelled caller must not leave tasks and connections behind either.
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait([self._owner])
 
     def cancel(self) -> None:
         """Stop all downloads without waiting for it."""
+        for download in self._window:
+            download.queue.leave()
         if self._owner is not None:
             self._owner.cancel()
 

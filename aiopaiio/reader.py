@@ -181,7 +181,7 @@ class TableReader:
                 batch = self._take_batch(missing)
                 missing -= batch.num_rows
                 taken.append(batch)
-            return records_from_batches(taken or [self.schema.empty_table().to_batches()[0]])
+            return records_from_batches(taken or [pa.RecordBatch.from_pylist([], schema=self.schema)])
 
     async def seek(self, offset: int = 0) -> None:
         """Go to a row, counted from the slice's start; no row in between is downloaded.

@@ -67,4 +67,5 @@ async def read_tables(
             raise failures[0]
     finally:
         owner.cancel()
-        await asyncio.wait([owner])
+        with anyio.CancelScope(shield=True):
+            await asyncio.wait([owner])

@@ -1,0 +1,96 @@
+"""The client: many tables, SQL, embedded service, closing."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+import aiopaiio
+from aiopaiio import Client, errors
+
+from .conftest import NUMBERED, numbered
+
+
+async def test_many_tables_at_once_each_in_row_order(client: Client, make_table) -> None:
+    sizes = [0, 1, 5000, 20_000, 300]
+    paths = [await make_table(NUMBERED, numbered(size) if size else None) for size in sizes]
+    seen: dict[str, list[int]] = {path: [] for path in paths}
+    async for path, batch in client.read_tables(paths, "id", tables_at_once=2, memory_limit_bytes=1 << 20):
+        seen[path] += batch.column("id").to_pylist()
+    assert [len(seen[path]) for path in paths] == sizes
+    assert all(ids == list(range(len(ids))) for ids in seen.values())
+
+
+async def test_an_error_in_one_table_stops_all(client: Client, make_table) -> None:
+    path = await make_table(NUMBERED, numbered(10))
+    with pytest.raises(errors.NoSuchTable, match="missing"):
+        async for _ in client.read_tables([path, "odps://demo/tables/missing"]):
+            pass
+
+
+async def test_leaving_early_leaves_nothing_behind(client: Client, make_table) -> None:
+    paths = [await make_table(NUMBERED, numbered(20_000, width=100)) for _ in range(3)]
+    tables = client.read_tables(paths)
+    async for _ in tables:
+        break
+    await tables.aclose()
+    assert [t.get_name() for t in asyncio.all_tasks() if t.get_name().startswith("aiopaiio")] == []
+
+
+async def test_no_tables(client: Client) -> None:
+    assert [item async for item in client.read_tables([])] == []
+
+
+async def test_sql_errors_are_typed(client: Client, connect) -> None:
+    with pytest.raises(errors.ServerError, match="ODPS-0130161"):
+        await client.execute_sql("select from where")
+    with pytest.raises(errors.NoSuchTable):
+        await client.execute_sql("drop table missing")
+    async with connect(project=None) as other:
+        with pytest.raises(errors.ConfigError, match="no project"):
+            await other.execute_sql("drop table if exists t")
+
+
+async def test_the_service_inside_the_client(tmp_path: Path) -> None:
+    root = tmp_path / "warehouse"
+    for expected in (0, 3):
+        async with Client(endpoint=f"local:{root}", project="demo") as client:
+            await client.execute_sql("create table if not exists t (a bigint)")
+            async with client.open_reader("odps://demo/tables/t") as reader:
+                assert reader.row_count == expected
+            async with client.open_writer("odps://demo/tables/t") as writer:
+                await writer.write([(1,), (2,), (3,)])
+    assert "local:" in repr(client)
+    assert [t.get_name() for t in asyncio.all_tasks() if t.get_name().startswith("aiopaiio")] == []
+
+
+async def test_a_root_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    async with Client(endpoint=f"local:{tmp_path / 'file'}") as client:
+        with pytest.raises(OSError, match="file"):
+            await client.open_reader("odps://demo/tables/t")
+
+
+async def test_a_closed_client_says_so(client: Client) -> None:
+    await client.aclose()
+    await client.aclose()
+    with pytest.raises(errors.ClosedError, match="client is closed"):
+        await client.open_reader("odps://demo/tables/t")
+
+
+async def test_a_client_that_was_never_used_closes(connect) -> None:
+    async with connect() as client:
+        assert "closed" not in repr(client)
+    assert "closed" in repr(client)
+
+
+async def test_secrets_do_not_show(connect, local_service) -> None:
+    async with connect() as client:
+        assert local_service.access_key not in repr(client)
+
+
+def test_every_public_name_is_there() -> None:
+    for name in aiopaiio.__all__:
+        assert getattr(aiopaiio, name) is not None
