@@ -47,10 +47,12 @@ class _OpenFile:
         self.batch_rows.append(batch.num_rows)
 
     def close(self) -> None:
-        try:
-            self._writer.close()
-        finally:
-            self._sink.close()
+        """Write the file's footer; does nothing when that was done."""
+        if not self._sink.closed:
+            try:
+                self._writer.close()
+            finally:
+                self._sink.close()
 
 
 class BlockWriter:

@@ -205,6 +205,8 @@ class DownloadOperations(StoreState):
 
 
 def _read_files(snapshot: _Snapshot, start: int, stop: int, columns: Sequence[Column]) -> Iterator[pa.RecordBatch]:
+    if start >= stop:
+        return
     first = int(np.searchsorted(snapshot.file_ends, start, side="right"))
     for index in range(first, len(snapshot.files)):
         file_start = int(snapshot.file_ends[index - 1]) if index else 0

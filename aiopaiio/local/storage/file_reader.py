@@ -39,11 +39,9 @@ def read_file(stored: StoredFile, start: int, stop: int, columns: Sequence[Colum
         source = pa.memory_map(str(stored.path), "r")
     except FileNotFoundError:
         raise StoreError("NoSuchDownload", "the download session has expired and its rows were collected") from None
-    file_schema = pa.ipc.open_file(source).schema
-    wanted = {column.name for column in columns}
-    present = [index for index, name in enumerate(file_schema.names) if name in wanted]
-    reader = pa.ipc.open_file(source, options=pa.ipc.IpcReadOptions(included_fields=present, use_threads=False))
-    names = [file_schema.names[index] for index in present]
+    # Not with IpcReadOptions(included_fields=...), which copies. Columns that nobody touches are never paged in.
+    reader = pa.ipc.open_file(source)
+    names = reader.schema.names
     as_is = names == [column.name for column in columns]
 
     first = int(np.searchsorted(stored.batch_ends, start, side="right"))
@@ -51,34 +49,26 @@ def read_file(stored: StoredFile, start: int, stop: int, columns: Sequence[Colum
         batch_start = int(stored.batch_ends[index - 1]) if index else 0
         if batch_start >= stop:
             return
-        # An empty list of included fields means all of them, so it is never asked for.
-        batch = reader.get_batch(index) if present else None
-        rows = int(stored.batch_ends[index]) - batch_start
+        batch = reader.get_batch(index)
         offset = max(start - batch_start, 0)
-        length = min(rows, stop - batch_start) - offset
-        if batch is not None and length < rows:
+        length = min(batch.num_rows, stop - batch_start) - offset
+        if length < batch.num_rows:
             batch = batch.slice(offset, length)
-        yield batch if as_is and batch is not None else _arranged(batch, names, length, columns, stored.constants)
+        yield batch if as_is else _arranged(batch, columns, stored.constants)
 
 
-def _arranged(
-    batch: pa.RecordBatch | None,
-    names: Sequence[str],
-    rows: int,
-    columns: Sequence[Column],
-    constants: dict[str, pa.Scalar],
-) -> pa.RecordBatch:
+def _arranged(batch: pa.RecordBatch, columns: Sequence[Column], constants: dict[str, pa.Scalar]) -> pa.RecordBatch:
     arrays, fields = [], []
-    positions = {name: position for position, name in enumerate(names)}
+    positions = {name: position for position, name in enumerate(batch.schema.names)}
     for column in columns:
         field = arrow_schema([column]).field(0)
         if column.name in constants:
-            array = pa.repeat(constants[column.name], rows)
-        elif column.name in positions and batch is not None:
+            array = pa.repeat(constants[column.name], batch.num_rows)
+        elif column.name in positions:
             array = batch.column(positions[column.name])
         else:
             # Added to the table after these rows were written.
-            array = pa.nulls(rows, field.type)
+            array = pa.nulls(batch.num_rows, field.type)
         arrays.append(array)
         fields.append(field.with_type(array.type))
     return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
