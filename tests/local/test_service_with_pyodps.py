@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from odps import ODPS, errors
+from odps import Monthdelta
 from odps.accounts import StsAccount
 from odps.tunnel import CompressOption, TableTunnel
 
@@ -247,7 +248,7 @@ ALL_TYPES: list[tuple[str, Any]] = [
     ("map<string,bigint>", {"k": 2}),
     ("struct<a:string,b:array<bigint>>", ("x", [1])),
     ("interval_day_time", pd.Timedelta(days=1, nanoseconds=5)),
-    ("interval_year_month", None),
+    ("interval_year_month", Monthdelta(13)),
 ]
 
 
