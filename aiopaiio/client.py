@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
@@ -142,7 +142,7 @@ class Client:
 
         return Opening(open_it)
 
-    async def read_tables(
+    def read_tables(
         self,
         paths: str | TablePath | Iterable[str | TablePath],
         selected_cols: str | Iterable[str] | None = None,
@@ -150,23 +150,23 @@ class Client:
         *,
         tables_at_once: int = 8,
         memory_limit_bytes: int | None = None,
-    ) -> AsyncIterator[tuple[str, pa.RecordBatch]]:
+    ) -> AsyncGenerator[tuple[str, pa.RecordBatch], None]:
         """Read many tables or partitions concurrently; gives ``(path, batch)`` as they come, each table in row order.
 
         At most ``tables_at_once`` are open, and all together hold at most ``memory_limit_bytes``. The first error stops
-        everything and is raised after the batches that came before it.
+        everything and is raised after the batches that came before it. Who leaves the loop early closes the generator
+        (``contextlib.aclosing``), so that the downloads stop at once.
         """
         from aiopaiio.tables import read_tables
 
-        async for path, batch in read_tables(
+        return read_tables(
             self,
             parse_paths(paths),
             selected_cols,
             excluded_cols,
             tables_at_once=tables_at_once,
             memory_limit_bytes=memory_limit_bytes or self._memory_limit_bytes,
-        ):
-            yield path, batch
+        )
 
     # -------------------------------------------------------------------------------------------------------- writing
 

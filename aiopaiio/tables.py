@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import anyio
@@ -27,7 +27,7 @@ async def read_tables(
     *,
     tables_at_once: int,
     memory_limit_bytes: int,
-) -> AsyncIterator[tuple[str, pa.RecordBatch]]:
+) -> AsyncGenerator[tuple[str, pa.RecordBatch], None]:
     """See :meth:`aiopaiio.Client.read_tables`."""
     if tables_at_once < 1:
         raise UsageError(f"tables_at_once must be at least 1, not {tables_at_once}")
