@@ -1,0 +1,258 @@
+"""The background event loop of the process, and how blocking callers wait for it. The only module that owns a thread.
+
+One daemon thread with one loop for each process, started by the first call, never at import. A caller hands over a
+coroutine function and waits. When an exception breaks its wait (Ctrl-C, mostly), the task is cancelled and its clean-up
+awaited before the exception goes on; a second one goes on at once.
+
+After ``fork`` the child has the memory of its parent's bridge but not its thread. Closing what belongs to it would take
+connections out of the epoll set that both share. So the child forgets it, untouched, and makes its own if need be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import os
+import threading
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Any, TypeVar
+
+import anyio
+from anyio.from_thread import BlockingPortal
+
+from aiopaiio.errors import ClosedError, UsageError
+
+__all__ = ["Bridge", "bridge"]
+
+_STOP_SECONDS = 5.0
+"""How long the end of the program waits for connections to be closed."""
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+
+class _Call:
+    """One coroutine function on its way through the loop, and the lock its caller waits on."""
+
+    def __init__(self, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
+        self._function = function
+        self._args = args
+        self._task: asyncio.Task[Any] | None = None
+        self._given_up = False
+        self._value: Any = None
+        self._error: BaseException | None = None
+        # A bare lock: an interrupt inside the Python code of Event or Condition could leave those locked for ever.
+        self._pending = threading.Lock()
+        self._pending.acquire()
+
+    async def run(self) -> None:
+        if self._given_up:
+            return
+        self._task = asyncio.current_task()
+        try:
+            self._value = await self._function(*self._args)
+        except asyncio.CancelledError:
+            self._error = ClosedError("the program is ending: paiio's background loop has stopped")
+            if not self._given_up:
+                raise
+        except BaseException as error:
+            self._error = error
+        finally:
+            self._pending.release()
+
+    def cancel(self) -> None:
+        """In the loop: stop the task. Before it began there is nothing to stop."""
+        self._given_up = True
+        if self._task is None:
+            self._pending.release()
+        else:
+            # Not through a cancel scope, which would cancel every await of the task's clean-up again.
+            self._task.cancel()
+
+    def wait(self) -> None:
+        self._pending.acquire()
+
+    def result(self) -> Any:
+        error, self._error = self._error, None
+        if error is None:
+            return self._value
+        try:
+            raise error
+        finally:
+            del error  # its traceback holds this frame
+
+
+class Bridge:
+    """A running loop. Get it from :func:`bridge`.
+
+    ``forked`` is true in a child process that inherited it: whatever was opened through it is of no use there.
+    """
+
+    def __init__(self) -> None:
+        self.forked = False
+        self._portal: BlockingPortal | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._failure: BaseException | None = None
+        self._started = threading.Lock()
+        self._started.acquire()
+        self._shared: dict[Hashable, Any] = {}
+        self._closers: list[Callable[[], Awaitable[Any]]] = []
+        self._open: dict[int, tuple[Any, Callable[[], Awaitable[Any]]]] = {}
+        self._posted: set[asyncio.Task[None]] = set()
+        self._thread = threading.Thread(target=self._run, name="paiio-bridge", daemon=True)
+        self._thread.start()
+        self._started.acquire()
+        if self._failure is not None:
+            raise self._failure
+
+    def __repr__(self) -> str:
+        state = "inherited by fork" if self.forked else "running" if self._thread.is_alive() else "stopped"
+        return f"<paiio bridge, {state}>"
+
+    # ------------------------------------------------------------------------------------------- for blocking callers
+
+    def call(self, function: Callable[..., Awaitable[_R]], *args: Any) -> _R:
+        """Run ``function(*args)`` in the loop, wait for it, and give back or raise what it does."""
+        if threading.get_ident() == self._thread.ident:
+            raise UsageError(
+                "paiio's blocking functions cannot be called from paiio's own event loop, which they would block; "
+                "use aiopaiio there"
+            )
+        assert self._portal is not None  # started
+        call = _Call(function, args)
+        try:
+            self._portal.start_task_soon(call.run)
+        except RuntimeError as error:
+            raise ClosedError("the program is ending: paiio's background loop has stopped") from error
+        except BaseException:
+            self._cancel(call)
+            raise
+        try:
+            call.wait()
+        except BaseException:
+            self._cancel(call)
+            raise
+        result: _R = call.result()
+        return result
+
+    def post(self, function: Callable[[], Awaitable[Any]]) -> None:
+        """Run ``function()`` in the loop some time, without waiting; its errors are only logged. Safe in finalizers."""
+        assert self._loop is not None  # started
+        if not self.forked:
+            try:
+                self._loop.call_soon_threadsafe(self._spawn, function)
+            except RuntimeError:
+                _log.debug("%r was not run: the loop has stopped", function)
+
+    def keep(self, resource: object, close: Callable[[], Awaitable[Any]]) -> None:
+        """Hold something open until :meth:`let_go`; ``close`` is run when the program ends before that.
+
+        In a child process the reference stays for ever, so that no finalizer runs there.
+        """
+        self._open[id(resource)] = (resource, close)
+
+    def let_go(self, resource: object) -> None:
+        """Give up the reference of :meth:`keep`."""
+        self._open.pop(id(resource), None)
+
+    # ------------------------------------------------------------------------------------------------- inside the loop
+
+    def shared(self, key: Hashable, make: Callable[[], _T], close: Callable[[_T], Awaitable[Any]]) -> _T:
+        """In the loop: what ``make`` made for this key the first time; ``close`` is run when the program ends."""
+        if key not in self._shared:
+            made = make()
+            self._shared[key] = made
+            self._closers.append(lambda: close(made))
+        found: _T = self._shared[key]
+        return found
+
+    def _run(self) -> None:
+        try:
+            anyio.run(self._main, backend="asyncio")
+        except BaseException as error:
+            self._failure = error
+            if self._started.locked():
+                self._started.release()
+
+    async def _main(self) -> None:
+        async with BlockingPortal() as self._portal:
+            self._loop = asyncio.get_running_loop()
+            self._started.release()
+            await self._portal.sleep_until_stopped()
+
+    def _spawn(self, function: Callable[[], Awaitable[Any]]) -> None:
+        assert self._loop is not None  # running
+        task = self._loop.create_task(_logged(function))
+        self._posted.add(task)
+        task.add_done_callback(self._posted.discard)
+
+    # -------------------------------------------------------------------------------------------------------- endings
+
+    def _cancel(self, call: _Call) -> None:
+        assert self._portal is not None  # started
+        try:
+            self._portal.start_task_soon(call.cancel)
+        except RuntimeError:
+            return
+        call.wait()
+
+    def stop(self) -> None:
+        """At the end of the program: close what is open, cancel the rest, and wait a few seconds for that."""
+        if self.forked or self._portal is None or not self._thread.is_alive():
+            return
+        try:
+            self._portal.start_task_soon(self._close_all)
+        except RuntimeError:
+            return
+        self._thread.join(_STOP_SECONDS)
+
+    async def _close_all(self) -> None:
+        assert self._portal is not None  # started
+        assert self._loop is not None
+        # Nobody is left to whom it matters how the cancelled tasks end.
+        self._loop.set_exception_handler(lambda loop, context: _log.debug("at the end of the program: %r", context))
+        with anyio.move_on_after(_STOP_SECONDS / 2):
+            for close in [*(close for _, close in self._open.values()), *self._closers]:
+                await _logged(close)
+        await self._portal.stop(cancel_remaining=True)
+
+
+async def _logged(function: Callable[[], Awaitable[Any]]) -> None:
+    try:
+        await function()
+    except Exception:
+        _log.debug("%r failed", function, exc_info=True)
+
+
+_current: Bridge | None = None
+_starting = threading.Lock()
+
+
+def bridge() -> Bridge:
+    """The bridge of this process, started if there is none yet."""
+    global _current
+    if _current is None:
+        with _starting:
+            if _current is None:
+                _current = Bridge()
+    return _current
+
+
+def _forget_in_child() -> None:
+    global _current, _starting
+    if _current is not None:
+        _current.forked = True
+    _current = None
+    # Another thread of the parent may have held it, and does not exist here.
+    _starting = threading.Lock()
+
+
+def _stop_at_exit() -> None:
+    if _current is not None:
+        _current.stop()
+
+
+os.register_at_fork(after_in_child=_forget_in_child)
+atexit.register(_stop_at_exit)

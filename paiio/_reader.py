@@ -1,0 +1,251 @@
+"""The blocking table reader: checks, the bridge, and the batch at hand on the caller's side of it."""
+
+from __future__ import annotations
+
+import operator
+import warnings
+from collections.abc import Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from aiopaiio import errors
+from aiopaiio.client import Client
+from aiopaiio.reader import END_OF_TABLE
+from aiopaiio.reader import TableReader as AsyncTableReader
+from aiopaiio.records import RecordCursor, Records, StringAs
+from aiopaiio.schema import Column
+from paiio._bridge import bridge
+from paiio._client import with_client
+from paiio._end_of_table import OutOfRangeException
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["TableReader"]
+
+_ITERATION_ROWS = 1024
+_MOST_STREAMS = 64
+
+_INTEGERS = ("tinyint", "smallint", "int", "bigint", "datetime", "interval_year_month")
+_PYTHON_TYPES = {**dict.fromkeys(_INTEGERS, int), "float": float, "double": float, "boolean": bool}
+
+
+class TableReader:
+    """Reads the rows of a table, or of a slice of it, in order.
+
+    ``table``: ``odps://PROJECT/tables/TABLE[/KEY=VALUE...][?start=A&end=B]``, several partitions joined by ``&``.
+    ``selected_cols`` / ``excluded_cols``: column names, comma-separated; not both; none means all columns but the
+    partition columns. ``slice_id`` of ``slice_count`` contiguous slices. ``num_threads``: downloads at once, 0 to 64
+    (0: automatic). ``capacity``: rows held ahead at most (0: by memory). ``string_as``: STRING cells as ``"str"`` or
+    ``"bytes"``.
+
+    The configuration is the file named by ``ODPS_CONFIG_FILE_PATH`` at this moment (or see
+    :func:`aiopaiio.load_config`). Raises :class:`aiopaiio.UsageError` for wrong arguments,
+    :class:`aiopaiio.ServerError` when the service refuses, :class:`aiopaiio.TransportError` when it cannot be reached.
+
+    A reader belongs to one thread at a time and does not survive ``fork``: open it in the child.
+    """
+
+    def __init__(
+        self,
+        table: str,
+        selected_cols: str = "",
+        excluded_cols: str = "",
+        slice_id: int = 0,
+        slice_count: int = 1,
+        num_threads: int = 0,
+        capacity: int = 0,
+        *,
+        string_as: StringAs = "str",
+    ) -> None:
+        self._closed = True
+        if string_as not in ("str", "bytes"):
+            raise errors.UsageError(f"string_as must be 'str' or 'bytes', not {string_as!r}")
+        concurrency = min(_count("num_threads", num_threads), _MOST_STREAMS)
+        capacity_rows = _count("capacity", capacity)
+
+        async def open_it(client: Client) -> AsyncTableReader:
+            return await client.open_reader(
+                table,
+                selected_cols,
+                excluded_cols,
+                slice_id,
+                slice_count,
+                concurrency=concurrency,
+                capacity_rows=capacity_rows,
+                wide_timestamps="auto",
+            )
+
+        self._bridge = bridge()
+        self._reader = with_client(self._bridge, open_it)
+        self._bridge.keep(self._reader, self._reader.aclose)
+        self._closed = False
+        self._cursor = RecordCursor(self._reader.schema, string_as=string_as)
+        self._row_count = self._reader.row_count
+        # One past the last row, counted from the slice's start, that has come over the bridge.
+        self._received = 0
+        self._past_end = False
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else f"at row {self._received - self._cursor.rows} of {self._row_count}"
+        return f"<paiio.TableReader, {state}>"
+
+    # --------------------------------------------------------------------------------------------------------- reading
+
+    def read(self, num_records: int = 1, allow_smaller_final_batch: bool = True) -> Records:
+        """The next ``num_records`` rows as a NumPy record array whose elements are tuples; fewer at the end.
+
+        When no row is left raises :class:`OutOfRangeException`, at every further call too. A short end of the slice is
+        always given, whatever ``allow_smaller_final_batch`` says. NULL is None, and makes its column a field of
+        objects.
+        """
+        cursor = self._cursor
+        if 0 < num_records <= cursor.rows and not self._bridge.forked:
+            return cursor.take(num_records)
+        self._check_open()
+        wanted = _count("num_records", num_records)
+        self._receive(wanted)
+        if not cursor.rows and self._received >= self._row_count:
+            self._past_end = True
+            raise OutOfRangeException(END_OF_TABLE)
+        return cursor.take(min(wanted, cursor.rows))
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        """The rows that are left, one by one, as tuples."""
+        while True:
+            try:
+                rows = self.read(_ITERATION_ROWS)
+            except OutOfRangeException:
+                return
+            yield from rows
+
+    def seek(self, offset: int = 0) -> None:
+        """Go on with row ``offset``, zero-based from the slice's start.
+
+        Raises :class:`OutOfRangeException` when that is beyond the end, and when the reader is already past the end:
+        when a read or a seek has raised it before.
+        """
+        self._check_open()
+        target = _count("offset", offset)
+        if self._past_end or target > self._row_count:
+            self._past_end = True
+            self._cursor.clear()
+            self._received = self._row_count
+            raise OutOfRangeException(END_OF_TABLE)
+        ahead = target - (self._received - self._cursor.rows)
+        if 0 <= ahead <= self._cursor.rows:
+            self._cursor.skip(ahead)
+        else:
+            # The next read notices that the rows to come are other ones, and seeks.
+            self._cursor.clear()
+            self._received = target
+
+    def _receive(self, wanted: int) -> None:
+        """Have at least ``wanted`` rows at hand, or all that are left."""
+        missing = min(wanted - self._cursor.rows, self._row_count - self._received)
+        if missing <= 0:
+            return
+        batches: list[pa.RecordBatch] = []
+        try:
+            self._bridge.call(_pull, self._reader, self._received, missing, batches)
+        finally:
+            # After an error, too: what came before it is not lost.
+            for batch in batches:
+                self._cursor.push(batch)
+                self._received += batch.num_rows
+
+    # ----------------------------------------------------------------------------------------------------- description
+
+    def get_row_count(self) -> int:
+        """The number of rows of the table, or of the slice."""
+        self._check_open()
+        return self._row_count
+
+    def get_schema(self) -> np.ndarray[Any, np.dtype[Any]]:
+        """The columns as a 1-D structured array with the fields ``colname``, ``typestr`` and ``pytype``.
+
+        ``typestr`` is MaxCompute's type in lower case; ``pytype`` the Python type of its cells: ``int``, ``float``,
+        ``bool``, or ``object`` for all others.
+        """
+        self._check_open()
+        rows = [(column.name, column.type, _python_type(column)) for column in self._reader.table_schema.columns]
+        return np.array(rows, [("colname", object), ("typestr", object), ("pytype", object)])
+
+    @property
+    def start_pos(self) -> int:
+        """The number, in the table, of the slice's first row."""
+        return self._reader.start_pos
+
+    @property
+    def end_pos(self) -> int:
+        """One past the number, in the table, of the slice's last row."""
+        return self._reader.end_pos
+
+    # --------------------------------------------------------------------------------------------------------- closing
+
+    def close(self) -> None:
+        """Let go of all connections. Harmless a second time, and in a child process."""
+        if self._closed:
+            return
+        self._closed = True
+        self._cursor.clear()
+        if self._bridge.forked:
+            return
+        try:
+            self._bridge.call(self._reader.aclose)
+        except errors.ClosedError:
+            pass  # the program is ending, and all connections with it
+        finally:
+            self._bridge.let_go(self._reader)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_closed", True) or self._bridge.forked:
+            return
+        self._closed = True
+        warnings.warn(f"{self._reader!r} was not closed", ResourceWarning, stacklevel=2, source=self)
+        self._bridge.post(self._reader.aclose)
+        self._bridge.let_go(self._reader)
+
+    def _check_open(self) -> None:
+        if self._bridge.forked:
+            raise errors.ForkedError("this reader was opened before fork; open a TableReader in the child process")
+        if self._closed:
+            raise errors.ClosedError("this reader is closed; open a new one")
+
+
+async def _pull(reader: AsyncTableReader, position: int, row_count: int, batches: list[pa.RecordBatch]) -> None:
+    """In the loop: append at least ``row_count`` rows from slice row ``position`` on; at the end fewer."""
+    # They differ after a seek, and after an interrupt while batches were on their way.
+    if reader.position - reader.start_pos != position:
+        await reader.seek(position)
+    while row_count > 0:
+        batch = await reader.read_batch()
+        if batch is None:
+            return
+        batches.append(batch)
+        row_count -= batch.num_rows
+
+
+def _count(name: str, value: Any) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise errors.UsageError(f"{name} must be a whole number, not {type(value).__name__}") from None
+    if number < 0:
+        raise errors.UsageError(f"{name} must not be negative, not {number}")
+    return number
+
+
+def _python_type(column: Column) -> type:
+    return _PYTHON_TYPES.get(column.odps_type.name, object)
