@@ -13,82 +13,142 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["Pieces", "join"]
+__all__ = ["Mask", "Pieces", "join"]
+
+Grid = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.bool_]
+Offsets = npt.NDArray[np.int64]
+
+_MOST_PARTS = 32  # going along a row touches every part, and memory caches follow only so many of them at a time
 
 
 class Pieces:
-    """``len(offsets) - 1`` byte strings, end to end in ``content``; ``width`` is set when all are equally long."""
+    """Byte strings in one of two forms: end to end in ``content``, or as the kept bytes of each row of a grid.
 
-    __slots__ = ("content", "offsets", "width")
+    The second is what numbers come in, and is joined without looking at single pieces.
+    """
 
-    def __init__(
-        self, content: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], *, width: int | None = None
-    ) -> None:
-        self.content = content
-        self.offsets = offsets
-        self.width = width
+    __slots__ = ("_content", "_offsets", "count", "grid", "keep")
+
+    def __init__(self, content: Grid, offsets: Offsets) -> None:
+        """Piece ``i`` is ``content[offsets[i]:offsets[i + 1]]``."""
+        self.count = len(offsets) - 1
+        self.grid: Grid | None = None
+        self.keep: Mask | None = None
+        self._content: Grid | None = content
+        self._offsets: Offsets | None = offsets
 
     @classmethod
-    def of_rows(cls, rows: npt.NDArray[np.uint8]) -> Pieces:
-        """One piece for each row of a matrix."""
-        count, width = rows.shape
-        return cls(np.ascontiguousarray(rows).reshape(-1), np.arange(count + 1) * width, width=width)
+    def of_grid(cls, grid: Grid, keep: Mask | None = None) -> Pieces:
+        """Piece ``i`` is ``grid[i]``, or the bytes of it where ``keep`` (of as many columns, or of one) is true."""
+        pieces = cls.__new__(cls)
+        pieces.count = len(grid)
+        pieces.grid = grid
+        pieces.keep = keep
+        pieces._content = pieces._offsets = None
+        return pieces
+
+    @classmethod
+    def constant(cls, piece: bytes, count: int) -> Pieces:
+        """The same piece ``count`` times."""
+        return cls.of_grid(np.broadcast_to(np.frombuffer(piece, np.uint8), (count, len(piece))))
 
     @classmethod
     def of_array(cls, array: pa.Array) -> Pieces:
         """The cells of a binary array without NULL."""
+        if not len(array):
+            return cls(np.zeros(0, np.uint8), np.zeros(1, np.int64))
         _, offsets, content = array.buffers()
-        bounds = np.frombuffer(offsets, np.int32, len(array) + 1, array.offset * 4) if len(array) else np.zeros(1)
+        bounds = np.frombuffer(offsets, np.int32, len(array) + 1, array.offset * 4)
         return cls(np.frombuffer(content or b"", np.uint8), bounds.astype(np.int64))
 
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
+    @property
+    def content(self) -> Grid:
+        """All pieces end to end, as far as :attr:`offsets` reach."""
+        if self._content is None:
+            self._flatten()
+        assert self._content is not None
+        return self._content
 
     @property
-    def rows(self) -> npt.NDArray[np.uint8]:
-        """Equally long pieces as a matrix."""
-        return self.content.reshape(len(self), self.width or 0)
+    def offsets(self) -> Offsets:
+        """Where each piece begins in :attr:`content`, and where the last one ends."""
+        if self._offsets is None:
+            self._flatten()
+        assert self._offsets is not None
+        return self._offsets
+
+    def _flatten(self) -> None:
+        assert self.grid is not None
+        count, width = self.grid.shape
+        if self.keep is None:
+            self._content = np.ascontiguousarray(self.grid).reshape(-1)
+            self._offsets = np.arange(count + 1) * width
+            return
+        keep = np.broadcast_to(self.keep, self.grid.shape)
+        self._content = self.grid[keep]
+        self._offsets = np.zeros(count + 1, np.int64)
+        np.cumsum(keep.sum(1), out=self._offsets[1:])
 
     def to_array(self) -> pa.Array:
         """The pieces as a binary array on the same memory."""
         offsets = pa.py_buffer(self.offsets.astype(np.int32))
-        return pa.Array.from_buffers(pa.binary(), len(self), [None, offsets, pa.py_buffer(self.content)])
+        return pa.Array.from_buffers(pa.binary(), self.count, [None, offsets, pa.py_buffer(self.content)])
 
-    def spread(self, present: npt.NDArray[np.bool_]) -> Pieces:
-        """The pieces at the rows where ``present``, and empty ones between them."""
+    def only(self, present: Mask) -> Pieces:
+        """These pieces where ``present``, empty ones at the other rows; for pieces that are a grid."""
+        assert self.grid is not None
+        keep = present[:, None]
+        return Pieces.of_grid(self.grid, keep if self.keep is None else self.keep & keep)
+
+    def spread(self, present: Mask) -> Pieces:
+        """These pieces at the rows where ``present``, in order, and empty ones between them."""
         before = np.zeros(len(present) + 1, np.int64)
         np.cumsum(present, out=before[1:])
         return Pieces(self.content, self.offsets[before])
 
-    def group(self, bounds: npt.NDArray[np.int64]) -> Pieces:
+    def group(self, bounds: Offsets) -> Pieces:
         """Piece ``i`` of the result is pieces ``bounds[i]`` to ``bounds[i + 1]`` of this, end to end."""
         return Pieces(self.content, self.offsets[bounds])
 
 
 def join(parts: Sequence[Pieces | bytes], count: int) -> Pieces:
     """Row by row, the pieces of ``parts`` after each other; a ``bytes`` part is the same in each of ``count`` rows."""
+    if len(parts) > _MOST_PARTS:
+        groups = [join(parts[start : start + _MOST_PARTS], count) for start in range(0, len(parts), _MOST_PARTS)]
+        return join(groups, count)
     runs: list[Pieces] = []
-    pending: list[Pieces | bytes] = []
+    grids: list[Pieces] = []
     for part in parts:
-        if isinstance(part, bytes) or part.width is not None:
-            pending.append(part)
+        pieces = Pieces.constant(part, count) if isinstance(part, bytes) else part
+        if pieces.grid is not None:
+            grids.append(pieces)
             continue
-        if pending:
-            runs.append(_side_by_side(pending, count))
-            pending = []
-        runs.append(part)
-    if pending or not runs:
-        runs.append(_side_by_side(pending, count))
+        if grids:
+            runs.append(_side_by_side(grids, count))
+            grids = []
+        runs.append(pieces)
+    if grids or not runs:
+        runs.append(_side_by_side(grids, count))
     if len(runs) == 1:
         return runs[0]
     return Pieces.of_array(pc.binary_join_element_wise(*[run.to_array() for run in runs], b""))
 
 
-def _side_by_side(parts: Sequence[Pieces | bytes], count: int) -> Pieces:
-    widths = [len(part) if isinstance(part, bytes) else part.width or 0 for part in parts]
-    rows = np.empty((count, sum(widths)), np.uint8)
+def _side_by_side(parts: Sequence[Pieces], count: int) -> Pieces:
+    """One grid of several. Bytes not kept are left out here, so that grids of grids do not carry them along."""
+    grids = [part.grid for part in parts if part.grid is not None]
+    if len(grids) == 1:
+        return parts[0]
+    shape = count, sum(grid.shape[1] for grid in grids)
+    joined = np.empty(shape, np.uint8)
+    keep = None if all(part.keep is None for part in parts) else np.empty(shape, np.bool_)
     column = 0
-    for part, width in zip(parts, widths, strict=True):
-        rows[:, column : column + width] = np.frombuffer(part, np.uint8) if isinstance(part, bytes) else part.rows
-        column += width
-    return Pieces.of_rows(rows)
+    for part, grid in zip(parts, grids, strict=True):
+        stop = column + grid.shape[1]
+        joined[:, column:stop] = grid
+        if keep is not None:
+            keep[:, column:stop] = True if part.keep is None else part.keep
+        column = stop
+    pieces = Pieces.of_grid(joined, keep)
+    return pieces if keep is None else Pieces(pieces.content, pieces.offsets)

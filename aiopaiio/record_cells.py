@@ -56,6 +56,8 @@ class CellType(ABC):
     """How the values of one type are read and written; none of the values it sees is NULL."""
 
     wire_type: int = VARINT
+    grids: bool = False
+    """Whether the pieces of these cells are grids, and cells that are not there may be read and written as anything."""
 
     @abstractmethod
     def read(self, wire: Wire, at: Positions, limits: Positions) -> Cells:
@@ -105,6 +107,8 @@ def _numpy(array: pa.Array, dtype: str) -> npt.NDArray[Any]:
 class Integers(CellType):
     """All whole numbers, also DATETIME (milliseconds), DATE (days) and INTERVAL_YEAR_MONTH (months)."""
 
+    grids = True
+
     def __init__(self, arrow_type: pa.DataType) -> None:
         self._arrow_type = arrow_type
         self._dtype = f"<i{arrow_type.bit_width // 8}"
@@ -120,7 +124,7 @@ class Integers(CellType):
                 raise MalformedStreamError(f"the number {wrong} does not fit {self._arrow_type}")
             return _primitive(self._arrow_type, narrow)
 
-        return Cells(array, Pieces.of_rows(_rows(values)), after)
+        return Cells(array, Pieces.of_grid(_rows(values)), after)
 
     def skip(self, wire: Wire, at: Positions) -> Positions:
         return read_numbers(wire, at)[1]
@@ -130,15 +134,17 @@ class Integers(CellType):
 
     def write(self, array: pa.Array) -> tuple[Pieces, Pieces]:
         values = _numpy(array, self._dtype).astype(np.int64)
-        return write_numbers(unsigned(values)), Pieces.of_rows(_rows(values))
+        return write_numbers(unsigned(values)), Pieces.of_grid(_rows(values))
 
 
 class Booleans(CellType):
+    grids = True
+
     def read(self, wire: Wire, at: Positions, limits: Positions) -> Cells:
         values = wire.bytes[at]
         if (values > 1).any():
             raise StrayError("a boolean other than 0 and 1")
-        return Cells(lambda: pa.array(values.view(np.bool_)), Pieces.of_rows(_rows(values)), at + 1)
+        return Cells(lambda: pa.array(values.view(np.bool_)), Pieces.of_grid(_rows(values)), at + 1)
 
     def skip(self, wire: Wire, at: Positions) -> Positions:
         return at + 1
@@ -147,11 +153,13 @@ class Booleans(CellType):
         return at + 1
 
     def write(self, array: pa.Array) -> tuple[Pieces, Pieces]:
-        pieces = Pieces.of_rows(_rows(array.to_numpy(zero_copy_only=False).astype(np.uint8)))
+        pieces = Pieces.of_grid(_rows(array.fill_null(False).to_numpy(zero_copy_only=False).view(np.uint8)))
         return pieces, pieces
 
 
 class Floats(CellType):
+    grids = True
+
     def __init__(self, arrow_type: pa.DataType) -> None:
         self._arrow_type = arrow_type
         self.width: int = arrow_type.bit_width // 8
@@ -160,7 +168,7 @@ class Floats(CellType):
     def read(self, wire: Wire, at: Positions, limits: Positions) -> Cells:
         words = wire.words64 if self.width == 8 else wire.words32
         values = words[at]
-        return Cells(lambda: _primitive(self._arrow_type, values), Pieces.of_rows(_rows(values)), at + self.width)
+        return Cells(lambda: _primitive(self._arrow_type, values), Pieces.of_grid(_rows(values)), at + self.width)
 
     def skip(self, wire: Wire, at: Positions) -> Positions:
         return at + self.width
@@ -169,7 +177,7 @@ class Floats(CellType):
         return at + self.width
 
     def write(self, array: pa.Array) -> tuple[Pieces, Pieces]:
-        pieces = Pieces.of_rows(_rows(_numpy(array, f"<f{self.width}")))
+        pieces = Pieces.of_grid(_rows(_numpy(array, f"<f{self.width}")))
         return pieces, pieces
 
 
@@ -243,7 +251,7 @@ class SecondsNanos(CellType):
         if (nanos_coded >> np.uint64(32)).any():
             raise StrayError("nanoseconds of more than 32 bits")
         summed = np.hstack([_rows(seconds), _rows(nanos.astype(np.int32))])
-        return Cells(lambda: self._array(seconds, nanos), Pieces.of_rows(summed), after)
+        return Cells(lambda: self._array(seconds, nanos), Pieces.of_grid(summed), after)
 
     def _array(self, seconds: npt.NDArray[np.int64], nanos: npt.NDArray[np.int64]) -> pa.Array:
         # Some writers round instants before 1970 towards zero and leave negative nanoseconds.
@@ -278,4 +286,4 @@ class SecondsNanos(CellType):
             seconds, nanos = np.divmod(_numpy(array, "<i8"), _BILLION)
         summed = np.hstack([_rows(seconds), _rows(nanos.astype(np.int32))])
         coded = [write_numbers(unsigned(seconds)), write_numbers(unsigned(nanos))]
-        return join(coded, len(array)), Pieces.of_rows(summed)
+        return join(coded, len(array)), Pieces.of_grid(summed)

@@ -266,7 +266,7 @@ def _write_flagged(cell_type: CellType, array: pa.Array) -> tuple[Pieces, Pieces
         return join([b"\0", wire], len(array)), summed
     present = array.is_valid().to_numpy(zero_copy_only=False)
     wire, summed = cell_type.write(array.drop_null())
-    flags = Pieces.of_rows((~present).view(np.uint8)[:, None])
+    flags = Pieces.of_grid((~present).view(np.uint8)[:, None])
     return join([flags, wire.spread(present)], len(array)), summed.spread(present)
 
 
@@ -276,6 +276,12 @@ def spread_array(array: pa.Array, present: npt.NDArray[np.bool_]) -> pa.Array:
         return array
     if not len(array):
         return pa.nulls(len(present), array.type)
+    if pa.types.is_primitive(array.type) and array.type.bit_width >= 8 and not array.null_count:
+        dtype = f"u{array.type.bit_width // 8}"
+        cells = np.zeros(len(present), dtype)
+        cells[present] = np.frombuffer(array.buffers()[1], dtype, len(array), array.offset * cells.itemsize)
+        valid = pa.py_buffer(np.packbits(present, bitorder="little"))
+        return pa.Array.from_buffers(array.type, len(present), [valid, pa.py_buffer(cells)])
     return array.take(pa.array(np.cumsum(present) - 1, mask=~present))
 
 

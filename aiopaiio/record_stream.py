@@ -22,7 +22,7 @@ from crc32c import crc32c
 
 from aiopaiio.errors import ChecksumError, MalformedStreamError, SchemaMismatchError, TruncatedStreamError
 from aiopaiio.odps_types import OdpsType
-from aiopaiio.pieces import Pieces, join
+from aiopaiio.pieces import Mask, Pieces, join
 from aiopaiio.record_cells import CellType, read_one_number
 from aiopaiio.record_nested import cell_type, spread_array
 from aiopaiio.schema import Column, arrow_schema, arrow_type
@@ -62,7 +62,7 @@ class _Field:
         cells = cell_type(odps_type, arrow)
         return cls(column, arrow, cells, number_bytes(number << 3 | cells.wire_type), number.to_bytes(4, "little"))
 
-    def present(self, wire: Wire, at: Positions) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    def present(self, wire: Wire, at: Positions) -> Mask:
         """At which positions the tag of this column stands."""
         wanted = int.from_bytes(self.tag, "little")
         match len(self.tag):
@@ -72,7 +72,7 @@ class _Field:
                 here = wire.words16[at]
             case width:
                 here = wire.words32[at] & np.uint32((1 << 8 * width) - 1)
-        found: np.ndarray[tuple[int], np.dtype[np.bool_]] = here == wanted
+        found: Mask = here == wanted
         return found
 
 
@@ -222,6 +222,13 @@ class RecordStreamDecoder:
                 summed += [field.summed_number, cells.summed]
             elif not present.any():
                 made.append(lambda field=field: pa.nulls(count, field.type))  # type: ignore[misc]
+            elif field.cells.grids:
+                # Where the field is missing a zero is read, from the padding after all bytes.
+                cells = field.cells.read(wire, np.where(present, at + len(field.tag), wire.size), limits)
+                at = np.where(present, cells.after, at)
+                made.append(lambda cells=cells, present=present: _masked(cells.array(), present))  # type: ignore[misc]
+                number = Pieces.constant(field.summed_number, count)
+                summed += [number.only(present), cells.summed.only(present)]
             else:
                 where = np.flatnonzero(present)
                 cells = field.cells.read(wire, at[where] + len(field.tag), limits[where])
@@ -278,6 +285,12 @@ class RecordStreamDecoder:
         if checksum & 0xFFFFFFFF != crc32c(metrics, crc32c(b"\1\0\0\0")):
             raise ChecksumError("the metrics in the footer are damaged")
         return position
+
+
+def _masked(array: pa.Array, present: Mask) -> pa.Array:
+    """The array with NULL where not ``present``."""
+    valid = pa.py_buffer(np.packbits(present, bitorder="little"))
+    return pa.Array.from_buffers(array.type, len(array), [valid, array.buffers()[1]])
 
 
 def _segments(wire: Wire, *, final: bool) -> tuple[Positions, Positions]:
@@ -380,9 +393,14 @@ class RecordStreamEncoder:
                 summed += [field.summed_number, cells]
             elif array.null_count < count:
                 present = array.is_valid().to_numpy(zero_copy_only=False)
+                if field.cells.grids:
+                    wire, cells = field.cells.write(array)
+                    sent += [Pieces.constant(field.tag, count).only(present), wire.only(present)]
+                    summed += [Pieces.constant(field.summed_number, count).only(present), cells.only(present)]
+                    continue
                 wire, cells = field.cells.write(array.drop_null())
-                sent.append(join([field.tag, wire], len(wire)).spread(present))
-                summed.append(join([field.summed_number, cells], len(wire)).spread(present))
+                sent.append(join([field.tag, wire], wire.count).spread(present))
+                summed.append(join([field.summed_number, cells], wire.count).spread(present))
         joined = join(summed, count)
         content, bounds = joined.content.data, joined.offsets.tolist()
         checksums = np.array([crc32c(content[start:stop]) for start, stop in pairwise(bounds)], np.uint32)

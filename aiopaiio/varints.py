@@ -107,9 +107,9 @@ def write_numbers(numbers: Numbers) -> Pieces:
         more = rest > 0
         rows[:, place] = low | more.astype(np.uint8) << 7
         lengths += more
-    if widest == 1 or (lengths == widest).all():
-        return Pieces.of_rows(rows)
-    return Pieces(rows[np.arange(widest) < lengths[:, None]], np.concatenate([[0], np.cumsum(lengths)]))
+    if widest == 1:
+        return Pieces.of_grid(rows)
+    return Pieces.of_grid(rows, np.arange(widest) < lengths[:, None])
 
 
 def number_bytes(number: int) -> bytes:
