@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -21,3 +23,8 @@ def rows_of(ids: Sequence[int]) -> pa.RecordBatch:
 def refuses(code: str, what: str = "") -> pytest.RaisesExc[StoreError]:
     """Expect a StoreError with this code whose message has ``what`` (a pattern) in it."""
     return pytest.raises(StoreError, match=rf"^{re.escape(code)}:(?s:.*){what}")
+
+
+def child_environment() -> dict[str, str]:
+    """For a child interpreter that is to import what this one does."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
