@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+import anyio
 import anyio.to_thread
 import pyarrow as pa
 
@@ -65,6 +67,11 @@ class RangeDownload:
 
     async def run(self) -> None:
         """Fill the queue to the end of the range. Errors travel in the queue; only cancellation leaves here."""
+        # A receiver that leaves wakes whoever waits for room, before this task learns that it is cancelled.
+        with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+            await self._fill()
+
+    async def _fill(self) -> None:
         try:
             while self._position < self._rows.stop:
                 await self._advance()
