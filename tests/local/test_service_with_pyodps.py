@@ -9,8 +9,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pytest
-from odps import ODPS, errors
-from odps import Monthdelta
+from odps import ODPS, Monthdelta, errors
 from odps.accounts import StsAccount
 from odps.tunnel import CompressOption, TableTunnel
 
@@ -130,7 +129,7 @@ def test_partitions(odps: ODPS) -> None:
     assert partition.size > 0
     table.delete_partition("ds=20240101,hh=1")
     assert len(list(table.partitions)) == 1
-    with pytest.raises(errors.ODPSError, match="MissingPartitionSpec|partition"):
+    with pytest.raises(errors.ODPSError, match="MissingPartitionSpec"):
         table.open_reader()
 
 
