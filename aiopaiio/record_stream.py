@@ -44,6 +44,7 @@ _MOST_ROWS = 1 << 14
 _GATHER_BYTES = 1 << 20
 _GATHER_BYTES_PER_COLUMN = 16 << 10  # a step costs time for each column, so wide tables need many rows in it
 _CHECKSUM_BYTES = 10  # some writers extend the sign of a checksum to 64 bits
+_SIGN = np.uint64(0xFFFFFFFF00000000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,10 @@ class RecordStreamDecoder:
     def finish(self) -> list[pa.RecordBatch]:
         """The body has ended: return its last records and check the footer."""
         batches = self._drain(final=True)
-        self._read_footer(bytes(self._pending))
+        footer = bytes(self._pending)
+        if not _META_COUNT.startswith(footer[: len(_META_COUNT)]):
+            self._read_one(Wire(footer), 0, final=True)  # says what is wrong with it
+        self._read_footer(footer)
         self._pending.clear()
         return batches
 
@@ -244,11 +248,12 @@ class RecordStreamDecoder:
     def _accept(self, wire: Wire, rows: _Rows) -> None:
         """Compare the records' checksums with those after their end marks, and count them."""
         sent, _ = read_numbers(wire, rows.ends + len(_END_RECORD))
-        computed = np.array(rows.checksums, np.uint32)
-        wrong = sent.astype(np.uint32) != computed
+        computed = np.array(rows.checksums, np.uint64)
+        wrong = (sent != computed) & ((sent != computed | _SIGN) | (computed >> np.uint64(31) == 0))
         if wrong.any():
             raise ChecksumError(f"record {self._row_count + int(np.flatnonzero(wrong)[0])} is damaged")
-        self._checksum_of_checksums = crc32c(computed.astype("<u4").tobytes(), self._checksum_of_checksums)
+        in_order = computed.astype("<u4").tobytes()
+        self._checksum_of_checksums = crc32c(in_order, self._checksum_of_checksums)
         self._row_count += len(computed)
 
     # -------------------------------------------------------------------------------------------------------- footer
@@ -269,7 +274,7 @@ class RecordStreamDecoder:
             ) from error
         if count != self._row_count:
             raise MalformedStreamError(f"the footer counts {count} rows, the body has {self._row_count}")
-        if checksum & 0xFFFFFFFF != self._checksum_of_checksums:
+        if checksum not in _spellings(self._checksum_of_checksums):
             raise ChecksumError("the checksum of all records is wrong")
         if position != len(footer):
             raise MalformedStreamError(f"{len(footer) - position} bytes after the footer")
@@ -282,7 +287,7 @@ class RecordStreamDecoder:
         metrics = view[position : position + length]
         position = _expect(view, position + length, _END_METRICS, "the end of the metrics")
         checksum, position = read_one_number(view, position)
-        if checksum & 0xFFFFFFFF != crc32c(metrics, crc32c(b"\1\0\0\0")):
+        if checksum not in _spellings(crc32c(metrics, crc32c(b"\1\0\0\0"))):
             raise ChecksumError("the metrics in the footer are damaged")
         return position
 
@@ -325,6 +330,11 @@ def _after_mark(wire: Wire, mark: int) -> int:
     """Where the next record begins after the end mark at ``mark``."""
     start = mark + len(_END_RECORD)
     return start + int(_checksum_lengths(wire, np.array([start]))[0])
+
+
+def _spellings(checksum: int) -> tuple[int, ...]:
+    """What may stand for a checksum: the number itself, or, when its top bit is set, with that sign extended."""
+    return (checksum, checksum | int(_SIGN)) if checksum >> 31 else (checksum,)
 
 
 def _expect(view: memoryview, position: int, tag: bytes, what: str) -> int:

@@ -108,8 +108,9 @@ def test_one_value(type_text: str, value: object, field: str, checksum: int, che
     encoder = RecordStreamEncoder(columns)
     assert encoder.encode(batch) + encoder.finish() == body
     # A checksum whose sign was extended to 64 bits, as some writers do.
-    ten_bytes = number_bytes(checksum | 0xFFFFFFFF00000000)
-    assert RecordStreamDecoder(columns).decode(body.replace(number_bytes(checksum), ten_bytes)).equals(batch)
+    if checksum >> 31:
+        ten_bytes = number_bytes(checksum | 0xFFFFFFFF00000000)
+        assert RecordStreamDecoder(columns).decode(body.replace(number_bytes(checksum), ten_bytes)).equals(batch)
 
 
 def test_arrow_in_frames() -> None:
