@@ -25,7 +25,7 @@ __all__ = ["INTEGER_BITS", "Unfit", "cell_value"]
 INTEGER_BITS = {"tinyint": 8, "smallint": 16, "int": 32, "bigint": 64, "interval_year_month": 32}
 
 _LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
-_LARGEST_EXACT_INT = 1 << 53
+_EXACT_BELOW = 1 << 53
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+\Z")
 _BEYOND_64_BITS = 1 << 64
 _EPOCH = datetime(1970, 1, 1)
@@ -122,7 +122,7 @@ def _float(value: Any, odps_type: OdpsType, cast: bool) -> float:
             number = float(value)
         except (OverflowError, ValueError):
             raise Unfit("the number is no 64-bit floating point number") from None
-        if not cast and isinstance(value, (int, np.integer)) and abs(number) > _LARGEST_EXACT_INT and number != value:
+        if not cast and isinstance(value, (int, np.integer)) and abs(number) >= _EXACT_BELOW and number != value:
             raise Unfit("the whole number would be rounded; use allow_type_cast, or a float")
     else:
         raise _refused(value)

@@ -56,9 +56,6 @@ _FIRST_DAY, _LAST_DAY = -719_162, 2_932_896
 _FIRST_MOMENT, _LAST_MOMENT = _FIRST_DAY * 86_400, (_LAST_DAY + 1) * 86_400 - 1
 _LONGEST_INTERVAL_SECONDS = 999_999_999 * 86_400
 
-_INT64_SECONDS = (1 << 63) // _NANOS_PER_SECOND - 1
-"""Seconds from 1970 that int64 nanoseconds surely reach."""
-
 
 @dataclass(frozen=True, slots=True)
 class Shape:
@@ -281,14 +278,14 @@ class _Moments:
         values: list[Any] = self.micros.tolist()
         inexact = self.inexact if nulls is None else self.inexact & ~nulls
         for position in np.flatnonzero(inexact).tolist():
-            seconds, nanos = int(self._seconds[position]), int(self._nanos[position])
-            if abs(seconds) > _INT64_SECONDS:
+            nanos = int(self._seconds[position]) * _NANOS_PER_SECOND + int(self._nanos[position])
+            # The lowest number of 64 bits is NumPy's NaT.
+            if not -1 << 63 < nanos < 1 << 63:
                 raise TimestampRangeError(
-                    f"a value of {seconds} seconds and {nanos} nanoseconds fits neither datetime's microseconds nor "
-                    "numpy's 64-bit nanoseconds; read it as Arrow batches with wide_timestamps=True"
+                    f"a value {nanos} nanoseconds from 1970 fits neither datetime's microseconds nor numpy's 64-bit "
+                    "nanoseconds; read it as Arrow batches with wide_timestamps=True"
                 )
-            scalar = np.timedelta64 if self._is_interval else np.datetime64
-            values[position] = scalar(seconds * _NANOS_PER_SECOND + nanos, "ns")
+            values[position] = (np.timedelta64 if self._is_interval else np.datetime64)(nanos, "ns")
         return values
 
 

@@ -41,12 +41,12 @@ def cell_grid(values: Any) -> CellGrid:
         return _array_grid(values)
     if isinstance(values, np.void):
         return _array_grid(values.reshape(1)) if values.dtype.names else _one_row([values])
-    if isinstance(values, _NOT_ROWS) or not isinstance(values, Iterable):
-        raise ValueTypeError(f"values must be a row or rows (tuple, list, NumPy array, iterator), not {_class(values)}")
     if hasattr(values, "__arrow_c_stream__") or hasattr(values, "__dataframe__"):
         raise ValueTypeError(
             f"values must be rows, not a {_class(values)}; for a pandas frame pass frame.itertuples(index=False)"
         )
+    if isinstance(values, _NOT_ROWS) or not isinstance(values, Iterable):
+        raise ValueTypeError(f"values must be a row or rows (tuple, list, NumPy array, iterator), not {_class(values)}")
     rows = values if isinstance(values, (tuple, list)) else list(values)
     if not len(rows):
         return CellGrid(0, ())

@@ -28,6 +28,8 @@ __all__ = ["Bridge", "bridge"]
 _STOP_SECONDS = 5.0
 """How long the end of the program waits for connections to be closed."""
 
+_SIGNAL_CHECK_SECONDS = 0.25
+
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -72,7 +74,10 @@ class _Call:
             self._task.cancel()
 
     def wait(self) -> None:
-        self._pending.acquire()
+        # A signal that another thread received (and every one on Windows) does not end the wait for a lock; its handler
+        # runs when the main thread comes back to Python.
+        while not self._pending.acquire(timeout=_SIGNAL_CHECK_SECONDS):
+            pass
 
     def result(self) -> Any:
         error, self._error = self._error, None

@@ -1,0 +1,197 @@
+"""Records: whatever the batches and however they are cut, the rows are those that went in, as plain Python values."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from cell_strategies import cells, type_texts
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aiopaiio.cells import rows_to_batch
+from aiopaiio.records import RecordCursor, Records, records_from_batches
+from aiopaiio.schema import Column, arrow_schema
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> tuple[list[Column], list[tuple[Any, ...]]]:
+    types = draw(st.lists(type_texts(), min_size=1, max_size=4))
+    columns = [Column(f"c{number}", text) for number, text in enumerate(types)]
+    rows = draw(st.lists(st.tuples(*[cells(text) for text in types]), max_size=40))
+    return columns, rows
+
+
+def batches_of(columns: list[Column], rows: list[tuple[Any, ...]], size: int) -> list[pa.RecordBatch]:
+    return [rows_to_batch(rows[at : at + size], None, columns) for at in range(0, len(rows), size)]
+
+
+def needs_object(cell: Any) -> bool:
+    return cell is None or isinstance(cell, (np.datetime64, np.timedelta64))
+
+
+@given(tables(), st.integers(1, 17), st.lists(st.integers(0, 50), max_size=30))
+@settings(max_examples=300, deadline=None)
+def test_rows_come_back_in_order_whatever_the_cuts(
+    table: tuple[list[Column], list[tuple[Any, ...]]], batch_rows: int, takes: list[int]
+) -> None:
+    columns, rows = table
+    cursor = RecordCursor(arrow_schema(columns))
+    for batch in batches_of(columns, rows, batch_rows):
+        cursor.push(batch)
+    at = 0
+    for wanted in takes:
+        count = min(wanted, cursor.rows)
+        taken = cursor.take(count)
+        expected = rows[at : at + count]
+        assert taken.tolist() == list(taken) == [taken[n] for n in range(count)] == expected
+        assert [[type(cell) for cell in row] for row in taken] == [[type(cell) for cell in row] for row in expected]
+        check_fields(taken, expected, arrow_schema(columns))
+        at += count
+        assert cursor.rows == len(rows) - at
+
+
+def check_fields(records: Records, rows: list[tuple[Any, ...]], schema: pa.Schema) -> None:
+    """A field holds objects only if its type has no other form, or if one of these rows needs it."""
+    plain = RecordCursor(schema).take(0).dtype
+    for number, name in enumerate(schema.names):
+        odd = any(needs_object(row[number]) for row in rows)
+        assert records.dtype[name].hasobject == (odd or plain[name].hasobject), name
+
+
+@given(tables(), st.integers(1, 17), st.data())
+@settings(max_examples=50, deadline=None)
+def test_skipped_rows_are_passed_over(
+    table: tuple[list[Column], list[tuple[Any, ...]]], batch_rows: int, data: st.DataObject
+) -> None:
+    columns, rows = table
+    cursor = RecordCursor(arrow_schema(columns))
+    for batch in batches_of(columns, rows, batch_rows):
+        cursor.push(batch)
+    while cursor.rows:
+        at = len(rows) - cursor.rows
+        cursor.take(data.draw(st.integers(0, min(3, cursor.rows))))
+        cursor.skip(data.draw(st.integers(0, cursor.rows)))
+        at = len(rows) - cursor.rows
+        if cursor.rows:
+            assert cursor.take(1)[0] == rows[at]
+
+
+@pytest.fixture
+def rows() -> Records:
+    batch = pa.record_batch(
+        {
+            "id": pa.array(range(6)),
+            "score": pa.array([0.5, None, 1.5, 2.5, None, 3.5]),
+            "name": pa.array([f"name {n}" for n in range(6)]),
+            "size": pa.array([True] * 6),
+        }
+    )
+    return records_from_batches([batch])
+
+
+def test_a_record_array_with_a_truth_value(rows: Records) -> None:
+    assert isinstance(rows, np.recarray)
+    assert rows.ndim == 1
+    assert len(rows) == 6
+    assert (rows or []) is rows
+    assert not rows[:0]
+    assert (rows[6:] or []) == []
+
+
+def test_rows_are_plain_tuples_of_plain_values(rows: Records) -> None:
+    assert rows[1] == (1, None, "name 1", True)
+    assert type(rows[0]) is tuple
+    assert [type(cell) for cell in rows[0]] == [int, float, str, bool]
+    assert json.dumps(rows[1]) == '[1, null, "name 1", true]'
+    assert rows[0][:2] == (0, 0.5)
+    assert rows[-1][0] == 5
+    gathered: list[Any] = []
+    gathered.extend(rows)
+    assert gathered == rows.tolist()
+    assert next(zip(*rows, strict=True)) == (0, 1, 2, 3, 4, 5)
+    with pytest.raises(IndexError):
+        rows[6]
+
+
+def test_columns_by_name_and_attribute(rows: Records) -> None:
+    assert type(rows["id"]) is np.ndarray
+    assert rows["id"].dtype == np.int64
+    assert rows.id.tolist() == list(range(6))
+    assert rows["score"].dtype == object
+    assert rows[2:4]["score"].dtype == object  # a slice keeps its fields
+    # ``size`` is an attribute of every array; the column of that name is found by its name.
+    assert rows.size == 6
+    assert rows["size"].dtype == bool
+    with pytest.raises(AttributeError, match="no_such"):
+        _ = rows.no_such
+
+
+def test_parts_are_records(rows: Records) -> None:
+    for part in (rows[1:3], rows[rows["id"] > 3], rows[[0, 2]], rows[["id", "name"]]):
+        assert isinstance(part, Records)
+    assert rows[rows["id"] > 3].tolist() == rows.tolist()[4:]
+    assert rows[["id", "name"]][0] == (0, "name 0")
+
+
+def test_pickle(rows: Records) -> None:
+    again = pickle.loads(pickle.dumps(rows))
+    assert isinstance(again, Records)
+    assert again.tolist() == rows.tolist()
+    assert again.dtype == rows.dtype
+
+
+def test_values_changed_in_a_column_show_in_the_rows(rows: Records) -> None:
+    rows["id"][0] = 100
+    assert rows[0][0] == 100
+    assert next(iter(rows))[0] == 100
+
+
+def test_a_read_of_few_rows_does_not_share_memory_with_the_next() -> None:
+    cursor = RecordCursor(pa.schema([("a", pa.int64())]))
+    cursor.push(pa.record_batch({"a": pa.array([1, 2, 3, 4])}))
+    first = cursor.take(2)
+    first["a"][:] = 0
+    assert cursor.take(2).tolist() == [(3,), (4,)]
+
+
+def test_text_as_bytes() -> None:
+    column = pa.array([b"a", None, b"\xff\x00"], pa.binary())
+    batch = pa.record_batch({"t": column.view(pa.string()), "b": column})
+    assert records_from_batches([batch]).tolist() == [("a", b"a"), (None, None), ("\udcff\x00", b"\xff\x00")]
+    assert records_from_batches([batch], string_as="bytes").tolist() == [
+        (cell, cell) for cell in (b"a", None, b"\xff\x00")
+    ]
+
+
+def test_a_timestamp_of_no_python_form_is_an_error_that_says_so() -> None:
+    column = pa.array(
+        [{"sec": 253402300799, "nano": 999999999}], pa.struct([("sec", pa.int64()), ("nano", pa.int32())])
+    )
+    field = pa.field("t", column.type, metadata={b"odps.type": b"timestamp"})
+    cursor = RecordCursor(pa.schema([field]))
+    cursor.push(pa.RecordBatch.from_arrays([column], schema=pa.schema([field])))
+    with pytest.raises(Exception, match="wide_timestamps"):
+        cursor.take(1)
+
+
+def test_the_last_and_first_moments() -> None:
+    columns = [Column("t", "timestamp")]
+    moments = [(datetime(1, 1, 1),), (datetime(9999, 12, 31, 23, 59, 59, 999999),)]
+    assert records_from_batches([rows_to_batch(moments, None, columns)]).tolist() == moments
+
+
+def test_asking_for_more_than_there_is() -> None:
+    cursor = RecordCursor(pa.schema([("a", pa.int64())]))
+    cursor.push(pa.record_batch({"a": pa.array([1])}))
+    for count in (2, -1):
+        with pytest.raises(ValueError, match="1 waiting"):
+            cursor.take(count)
+    cursor.clear()
+    assert cursor.rows == 0
+    assert not cursor.take(0)
