@@ -7,12 +7,13 @@ import time
 
 from sqlglot import exp
 
+from aiopaiio.local.ddl.dialect import ShowPartitions
 from aiopaiio.local.ddl.failures import unsupported
 from aiopaiio.local.ddl.statement import Message, Surroundings, partition_of, string_of
 from aiopaiio.local.storage import Partition, Table
 from aiopaiio.schema import Column
 
-__all__ = ["describe", "show"]
+__all__ = ["describe", "show", "show_partitions"]
 
 
 def describe(statement: exp.Describe, around: Surroundings) -> Message:
@@ -27,15 +28,10 @@ def describe(statement: exp.Describe, around: Surroundings) -> Message:
 
 
 def show(statement: exp.Show, around: Surroundings) -> Message:
-    """SHOW TABLES [IN schema] [LIKE 'prefix*'], SHOW PARTITIONS table [PARTITION (...)], SHOW SCHEMAS."""
-    match str(statement.this):
-        case "TABLES":
-            return Message(_tables_text(statement, around))
-        case "PARTITIONS":
-            return Message(_partitions_text(statement, around))
-        case "SCHEMAS":
-            return Message("\n".join(around.store.list_schemas(around.project)))
-    raise unsupported(f"SHOW {statement.this}")
+    """SHOW TABLES [IN schema] [LIKE 'prefix*'] and SHOW SCHEMAS."""
+    if statement.name == "SCHEMAS":
+        return Message("\n".join(around.store.list_schemas(around.project)))
+    return Message(_tables_text(statement, around))
 
 
 def _tables_text(statement: exp.Show, around: Surroundings) -> str:
@@ -55,8 +51,9 @@ def _tables_text(statement: exp.Show, around: Surroundings) -> str:
             return "\n".join(lines)
 
 
-def _partitions_text(statement: exp.Show, around: Surroundings) -> str:
-    name = around.table_name(statement.args.get("target"))
+def show_partitions(statement: ShowPartitions, around: Surroundings) -> Message:
+    """SHOW PARTITIONS table [PARTITION (...)]: one line for each, as a path."""
+    name = around.table_name(statement.this)
     partition = statement.args.get("partition")
     prefix = partition_of(partition) if partition else None
     lines, marker = [], ""
@@ -64,7 +61,7 @@ def _partitions_text(statement: exp.Show, around: Surroundings) -> str:
         page, marker = around.store.list_partitions(name, prefix=prefix, marker=marker)
         lines += ["/".join(f"{column}={value}" for column, value in found.values) for found in page]
         if not marker:
-            return "\n".join(lines)
+            return Message("\n".join(lines))
 
 
 def _table_text(table: Table) -> str:

@@ -12,7 +12,7 @@ from sqlglot_maxcompute import MaxCompute, MaxComputeParser
 
 from aiopaiio.local.ddl.failures import parse_failure
 
-__all__ = ["TYPE_TEXT", "Touch", "parse_statements"]
+__all__ = ["TYPE_TEXT", "ShowPartitions", "Touch", "parse_statements"]
 
 TYPE_TEXT = "type text"
 """Key in the ``meta`` of a column type for its text as written, which may name a type sqlglot does not know."""
@@ -22,6 +22,12 @@ class Touch(exp.Expression):
     """``ALTER TABLE t TOUCH [PARTITION (...)]``; ``this`` is the partition."""
 
     arg_types = {"this": False}  # noqa: RUF012 - sqlglot declares it as an instance attribute
+
+
+class ShowPartitions(exp.Expression):
+    """``SHOW PARTITIONS t [PARTITION (...)]``; ``this`` is the table."""
+
+    arg_types = {"this": True, "partition": False}  # noqa: RUF012 - sqlglot declares it as an instance attribute
 
 
 class LocalParser(MaxComputeParser):
@@ -58,6 +64,13 @@ class LocalParser(MaxComputeParser):
             parsed.meta[TYPE_TEXT] = self._find_sql(start, self._prev)
         return parsed
 
+    def _parse_struct_types(self, type_required: bool = False) -> Any:
+        # Always name:type here, which also lets any type follow; sqlglot guesses among several forms.
+        name = self._parse_id_var()
+        if not self._match(TokenType.COLON):
+            self.raise_error("Expecting : between a struct's field and its type")
+        return self._parse_column_def(name)
+
     def _parse_alter_add(self) -> list[Any]:
         exists = self._parse_exists(not_=True)
         if self._match(TokenType.PARTITION, advance=False):
@@ -77,9 +90,9 @@ class LocalParser(MaxComputeParser):
         like = self._parse_string() if self._match_text_seq("LIKE") else None
         return self.expression(exp.Show(this="TABLES", db=schema, like=like))
 
-    def _parse_show_partitions(self) -> exp.Show:
+    def _parse_show_partitions(self) -> ShowPartitions:
         table = self._parse_table(schema=True)
-        return self.expression(exp.Show(this="PARTITIONS", target=table, partition=self._parse_partition()))
+        return self.expression(ShowPartitions(this=table, partition=self._parse_partition()))
 
 
 class LocalDialect(MaxCompute):

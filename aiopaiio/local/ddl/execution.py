@@ -9,8 +9,8 @@ from sqlglot import exp
 
 from aiopaiio.local.ddl.alter_table import alter, drop, truncate
 from aiopaiio.local.ddl.create_table import create
-from aiopaiio.local.ddl.describe import describe, show
-from aiopaiio.local.ddl.dialect import parse_statements
+from aiopaiio.local.ddl.describe import describe, show, show_partitions
+from aiopaiio.local.ddl.dialect import ShowPartitions, parse_statements
 from aiopaiio.local.ddl.failures import parse_failure, task_failure, unsupported
 from aiopaiio.local.ddl.select import select
 from aiopaiio.local.ddl.statement import Message, ResultSet, Surroundings
@@ -26,6 +26,7 @@ _RUNNERS: dict[type[exp.Expression], Callable[[Any, Surroundings], Message | Res
     exp.Select: select,
     exp.Describe: describe,
     exp.Show: show,
+    ShowPartitions: show_partitions,
     # Settings of the SQL engine; none of them changes what is done here.
     exp.Set: lambda statement, around: Message("OK"),
 }

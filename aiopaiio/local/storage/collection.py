@@ -45,7 +45,9 @@ class CollectionOperations(StoreState):
                 connection.execute(statement)
         # Only now: a file whose row is gone is an orphan if this process dies here, and is found again below.
         self._files.remove(unreferenced)
-        return len(unreferenced) + self._files.remove_orphans(self._is_known_file)
+        with self._database.read() as connection:
+            known = {file_id for (file_id,) in connection.execute("SELECT id FROM files")}
+        return len(unreferenced) + self._files.remove_orphans(known, self._is_known_file)
 
     def _is_known_file(self, file_id: str) -> bool:
         with self._database.read() as connection:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,12 +77,15 @@ class DataFiles:
             with contextlib.suppress(FileNotFoundError):
                 self.path(file_id).unlink()
 
-    def remove_orphans(self, is_known: Callable[[str], bool]) -> int:
-        """Remove files that ``is_known`` denies and nobody is writing; returns how many."""
+    def remove_orphans(self, known: Container[str], is_known: Callable[[str], bool]) -> int:
+        """Remove files that are not ``known`` and that nobody is writing; returns how many.
+
+        ``is_known`` asks the metadata afresh.
+        """
         removed = 0
         for entry in list(os.scandir(self._directory)):
             file_id, dot, _ = entry.name.partition(_SUFFIX)
-            if not dot or is_known(file_id):
+            if not dot or file_id in known:
                 continue
             descriptor = try_lock(Path(entry.path))
             if descriptor is None:
