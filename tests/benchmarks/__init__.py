@@ -1,0 +1,1 @@
+"""Benchmarks: one file for each question, peers side by side on the same bytes. See README.md."""

@@ -1,0 +1,56 @@
+"""The rows that are read and written: made from formulas, the same in every run."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+__all__ = ["column_types", "mixed_rows", "python_rows", "wide_rows"]
+
+_TYPES = {pa.int64(): "bigint", pa.float64(): "double", pa.bool_(): "boolean", pa.string(): "string"}
+_CITIES = ["Amsterdam", "Beijing", "Cairo", "Hangzhou", "Reykjavík", "São Paulo", None, "Zürich"]
+
+
+@lru_cache(maxsize=2)
+def mixed_rows(count: int) -> pa.RecordBatch:
+    """``count`` rows of 10 columns, about 100 bytes a row: numbers, two texts (one with NULLs) and a flag."""
+    number = np.arange(count)
+    hashed = (number * 2654435761) & 0x7FFFFFFF
+    return pa.record_batch(
+        {
+            "id": number,
+            "user_id": hashed,
+            "item_id": (hashed * 7) >> 3,
+            "category": hashed % 97,
+            "price": hashed / 100.0,
+            "score": np.sin(number * 0.001),
+            "weight": 1.0 / (1 + number),
+            "clicked": hashed % 3 == 0,
+            "session": pa.array([f"session-{value:08x}" for value in hashed.tolist()]),
+            "city": pa.array(_CITIES).take(pa.array(number % len(_CITIES))),
+        }
+    )
+
+
+@lru_cache(maxsize=1)
+def wide_rows(columns: int, count: int) -> pa.RecordBatch:
+    """``count`` rows of 64-bit columns, BIGINT and DOUBLE in turn, without NULL: features of a model."""
+    number = np.arange(count)
+    made = [number]
+    for column in range(1, columns):
+        made.append(number * column if column % 2 == 0 else number * (0.5 + column))
+    return pa.record_batch(made, names=["id", *(f"f{column}" for column in range(1, columns))])
+
+
+def column_types(batch: pa.RecordBatch) -> list[tuple[str, str]]:
+    """Name and MaxCompute type of each column."""
+    return [(field.name, _TYPES[field.type]) for field in batch.schema]
+
+
+@lru_cache(maxsize=2)
+def python_rows(count: int) -> list[tuple[Any, ...]]:
+    """:func:`mixed_rows` as tuples."""
+    return list(zip(*[column.to_pylist() for column in mixed_rows(count).columns], strict=True))

@@ -1,0 +1,71 @@
+"""How fast is the record wire form, to Arrow batches and to tuples?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+
+import aiopaiio
+from tests.benchmarks.bench import Bench, table_path
+from tests.benchmarks.digests import digest_of, require_equal
+from tests.benchmarks.made_rows import mixed_rows, python_rows
+from tests.benchmarks.measuring import Case, Contender
+from tests.benchmarks.row_read import pyodps_records, require_rows
+
+_PEER = "PyODPS open_record_reader"
+_ROWS_AT_ONCE = 1024
+
+
+def cases(bench: Bench) -> Iterator[Case]:
+    """One table of 10 columns."""
+    count = 5_000 if bench.quick else 200_000
+    batch = mixed_rows(count)
+    name = bench.load(batch)
+    yield Case(
+        "record_read",
+        "10 columns",
+        count,
+        bench.body_bytes(name),
+        _PEER,
+        [
+            Contender(_PEER, lambda: pyodps_records(bench, name), lambda got: require_rows(got, python_rows(count))),
+            *(_tuples(bench, name, count, streams) for streams in (1, 4)),
+            *(_batches(bench, name, batch, streams) for streams in (1, 4)),
+        ],
+    )
+    bench.drop(name)
+
+
+def _tuples(bench: Bench, name: str, count: int, streams: int) -> Contender:
+    async def read() -> list[tuple[Any, ...]]:
+        rows: list[tuple[Any, ...]] = []
+        path = table_path(name)
+        async with bench.client.open_reader(path, wire_form="record", concurrency=streams) as reader:
+            try:
+                while True:
+                    rows += (await reader.read(_ROWS_AT_ONCE)).tolist()
+            except aiopaiio.OutOfRange:
+                return rows
+
+    return Contender(
+        f"aiopaiio to tuples, {streams} at once",
+        bench.waiting(read),
+        lambda got: require_rows(got, python_rows(count)),
+    )
+
+
+def _batches(bench: Bench, name: str, batch: pa.RecordBatch, streams: int) -> Contender:
+    expected = digest_of([batch])
+
+    async def read() -> list[pa.RecordBatch]:
+        path = table_path(name)
+        async with bench.client.open_reader(path, wire_form="record", concurrency=streams) as reader:
+            return [part async for part in reader]
+
+    return Contender(
+        f"aiopaiio to batches, {streams} at once",
+        bench.waiting(read),
+        lambda got: require_equal(digest_of(got), expected),
+    )

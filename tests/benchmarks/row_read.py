@@ -1,0 +1,75 @@
+"""How fast do Python rows come out of the blocking reader: ``read(1024)`` to the end, and ``read(1)`` in a loop?
+
+Every contender keeps what it read, and all cells are compared when the clock has stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from paiio import python_io
+from tests.benchmarks.bench import Bench, table_path
+from tests.benchmarks.made_rows import mixed_rows, python_rows
+from tests.benchmarks.measuring import Case, Contender, WrongRows
+
+_PEER = "PyODPS record iteration"
+
+
+def cases(bench: Bench) -> Iterator[Case]:
+    """One table of 10 columns, with texts and NULLs."""
+    count = 5_000 if bench.quick else 200_000
+    name = bench.load(mixed_rows(count))
+    expected = python_rows(count)
+
+    def check_arrays(got: list[Any]) -> None:
+        require_rows((row for array in got for row in array), expected)
+
+    yield Case(
+        "row_read",
+        "10 columns",
+        count,
+        bench.body_bytes(name),
+        _PEER,
+        [
+            Contender(_PEER, lambda: pyodps_records(bench, name), lambda got: require_rows(got, expected)),
+            Contender("paiio read(1024)", lambda: _read(name, 1024), check_arrays),
+            Contender("paiio read(1024), as tuples", lambda: _tuples(name), lambda got: require_rows(got, expected)),
+            Contender("paiio read(1)", lambda: _read(name, 1), check_arrays),
+        ],
+    )
+    bench.drop(name)
+
+
+def pyodps_records(bench: Bench, name: str) -> list[Any]:
+    """All records of a table, as PyODPS gives them; their cells are not even looked at."""
+    session = bench.tunnel.create_download_session(name)
+    with session.open_record_reader(0, session.count) as reader:
+        return list(reader)
+
+
+def require_rows(rows: Iterable[Any], expected: list[tuple[Any, ...]]) -> None:
+    """Raise :class:`WrongRows` unless all cells are equal and of the same class."""
+    count = 0
+    for got, row in zip(rows, expected, strict=False):
+        cells = tuple(got) if isinstance(got, tuple) else tuple(got.values)
+        if cells != row:
+            raise WrongRows(f"row {count} is {cells} instead of {row}")
+        count += 1
+    if count != len(expected) or next(iter(rows if isinstance(rows, Iterator) else ()), None) is not None:
+        raise WrongRows(f"{count} rows, or more, instead of {len(expected)}")
+
+
+def _read(name: str, rows_at_once: int) -> list[Any]:
+    arrays = []
+    with python_io.TableReader(table_path(name)) as reader:
+        try:
+            while True:
+                arrays.append(reader.read(rows_at_once))
+        except python_io.OutOfRangeException:
+            return arrays
+
+
+def _tuples(name: str) -> list[tuple[Any, ...]]:
+    with python_io.TableReader(table_path(name)) as reader:
+        return list(reader)
