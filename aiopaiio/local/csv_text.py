@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from aiopaiio.local.answers import Refused
 from aiopaiio.local.wide_timestamps import widen_timestamps
 from aiopaiio.odps_types import OdpsType
 from aiopaiio.schema import Column
@@ -19,11 +20,15 @@ from aiopaiio.schema import Column
 __all__ = ["csv_text"]
 
 _NULL = "\\N"
+_MOST_CHARACTERS = 64 << 20
 _EPOCH = datetime(1970, 1, 1)
 
 
 def csv_text(batches: Iterable[pa.RecordBatch], columns: Sequence[Column]) -> str:
-    """All rows of ``batches``, which have ``columns`` in this order. Bytes that are not UTF-8 become U+FFFD."""
+    """All rows of ``batches``, which have ``columns`` in this order. Bytes that are not UTF-8 become U+FFFD.
+
+    Raises :class:`Refused` when the text grows beyond 64 Mi characters: it is made in memory.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([column.name for column in columns])
@@ -31,6 +36,8 @@ def csv_text(batches: Iterable[pa.RecordBatch], columns: Sequence[Column]) -> st
     for batch in batches:
         cells = [_texts(array, kind) for array, kind in zip(widen_timestamps(batch).columns, types, strict=True)]
         writer.writerows(zip(*cells, strict=True))
+        if out.tell() > _MOST_CHARACTERS:
+            raise Refused("MaxMessageLengthExceeded", "The rows are too large for CSV; read them through the tunnel.")
     return out.getvalue()
 
 

@@ -23,7 +23,16 @@ from aiopaiio.local.faults import (
 )
 from aiopaiio.local.link import Pacer
 
-__all__ = ["BodyFaults", "ConnectionBroken", "CutShort", "UploadFaults", "break_connection", "first_of", "stall", "with_wrong_row_count"]
+__all__ = [
+    "BodyFaults",
+    "ConnectionBroken",
+    "CutShort",
+    "UploadFaults",
+    "break_connection",
+    "first_of",
+    "stall",
+    "with_wrong_row_count",
+]
 
 A = TypeVar("A")
 

@@ -31,7 +31,7 @@ class Limits:
     slots: int | None = None
     idle_close_seconds: float | None = None
     clock_skew_seconds: float = 900.0
-    control_body_bytes: int = 8 * _MIB
+    control_body_bytes: int = 4 * _MIB
     block_bytes: int = 100 * _GIB
     message_bytes: int = _GIB
     block_id_max: int = 19_999

@@ -6,6 +6,7 @@ the other.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote
 
@@ -14,6 +15,9 @@ from aiopaiio.local.answers import Refused
 __all__ = ["SERVICE_PREFIX", "Operation", "parse_operation"]
 
 SERVICE_PREFIX = "/api"
+
+# Projects come into being by being named, so not everything can be a name.
+_PROJECT = re.compile(r"\w[\w-]{0,127}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,8 @@ def parse_operation(method: str, raw_target: str) -> Operation:
     schema = names.pop("schema", None) or query.get("curr_schema", "")
     choose = _tunnel_operation if tunnel else _service_operation
     kind = names.pop("kind")
+    if not _PROJECT.match(names["project"]):
+        raise Refused("NoSuchProject", "The specified project name is not valid.")
     name = choose(method, kind, query) or "unknown"
     return Operation(name, tunnel, path, query, schema=schema.lower(), **names)
 

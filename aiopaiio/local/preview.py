@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
@@ -62,9 +63,13 @@ async def _scan(running: Running, call: Call, limit: int, names: Sequence[str] |
 def _ipc_stream(
     batches: Iterator[pa.RecordBatch], columns: Sequence[Column], compression: str | None
 ) -> Iterator[bytes]:
-    sink = pa.BufferOutputStream()
     schema = arrow_schema(columns, wide_timestamps=True)
+    sink = io.BytesIO()
     with pa.ipc.new_stream(sink, schema, options=pa.ipc.IpcWriteOptions(compression=compression)) as writer:
         for batch in batches:
             writer.write_batch(widen_timestamps(batch).cast(schema))
-    yield sink.getvalue().to_pybytes()
+            yield sink.getvalue()
+            # A BytesIO that is not closed by its writer: Arrow goes on writing where it left off.
+            sink.seek(0)
+            sink.truncate()
+    yield sink.getvalue()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 from collections.abc import AsyncIterator
@@ -21,6 +22,8 @@ from aiopaiio.local.running import Running, Statistics
 from aiopaiio.local.storage import Store
 
 __all__ = ["LocalService", "serve"]
+
+logger = logging.getLogger(__name__)
 
 _READ_BUFFER_BYTES = 1 << 20
 _LINE_BYTES = 1 << 20  # a thousand column names in one query
@@ -139,6 +142,7 @@ async def serve(
     finally:
         if collecting is not None:
             collecting.cancel()
+            await asyncio.wait([collecting])
         await runner.cleanup()
         await asyncio.get_running_loop().run_in_executor(None, running.close)
 
@@ -151,4 +155,8 @@ def _listen(host: str, port: int) -> socket.socket:
 async def _collect(running: Running) -> None:
     while True:
         await asyncio.sleep(_COLLECT_EVERY_SECONDS)
-        await running.run(running.store.collect_garbage)
+        try:
+            await running.run(running.store.collect_garbage)
+        except Exception:
+            # Nothing depends on it: what could not be removed now will be the next time.
+            logger.exception("collecting unused files failed")

@@ -69,6 +69,13 @@ def test_an_encoded_slash_does_not_make_another_part() -> None:
     assert parse_operation("GET", "/api/projects/p/tables/..%2F..%2Fetc").table == "../../etc"
 
 
+@pytest.mark.parametrize("name", ["..", "a%2Fb", "a.b", "%00", "a" * 129, "-a"])
+def test_project_names_that_cannot_be(name: str) -> None:
+    with pytest.raises(Refused) as refused:
+        parse_operation("GET", f"/api/projects/{name}")
+    assert (refused.value.code, refused.value.status) == ("NoSuchProject", 404)
+
+
 @pytest.mark.parametrize("target", ["/projects/%ff", "/projects/p?a=%ff", "/projects/p?" + "a&" * 1001])
 def test_targets_that_cannot_be_decoded(target: str) -> None:
     with pytest.raises(Refused) as refused:

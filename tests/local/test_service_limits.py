@@ -271,3 +271,16 @@ async def test_times_beyond_the_arrow_form(http: SignedHttp) -> None:
     assert (await http("GET", path + "&arrow&columns=id")).status == 200
     decoded = RecordStreamDecoder(columns, wide_timestamps=True).decode((await http("GET", path)).body)
     assert decoded.to_pylist() == batch.to_pylist()
+
+
+@pytest.mark.parametrize("encoding", ["identity", "ZSTD", "LZ4_FRAME"])
+async def test_a_preview_is_a_plain_arrow_stream_of_at_most_so_many_rows(tmp_path: Path, encoding: str) -> None:
+    async with serve(tmp_path, limits=Limits(preview_rows=9000)) as service, signed_http(service) as http:
+        await http.fill(20_000)
+        path = "/projects/demo/schemas/default/tables/t/preview?limit="
+        for limit, expected in ((-1, 9000), (5000, 5000), (50_000, 9000), (0, 0)):
+            answer = await http("GET", f"{path}{limit}", headers={"Accept-Encoding": encoding})
+            assert "Content-Encoding" not in answer.headers
+            with pa.ipc.open_stream(answer.body) as reader:
+                table = reader.read_all()
+            assert table.column("id").to_pylist() == list(range(expected))

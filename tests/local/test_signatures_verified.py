@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator
 from email.utils import formatdate
 
 import pytest
-from fixtures.signed_http import SignedHttp, signed_http
 from multidict import CIMultiDict
 
 from aiopaiio.local import LocalService
 from aiopaiio.local.answers import Refused
 from aiopaiio.local.auth import Keys, verify_request
 from aiopaiio.local.operations import parse_operation
+from fixtures.signed_http import SignedHttp, signed_http
 
 # Published with the protocol: both signatures of one request, made by PyODPS.
 TARGET = "/projects/p/tables/t?asyncmode=true&curr_project=p&downloads=&partition=ds%3D1%2Chh%3D2"
