@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from store_rows import refuses, rows_of
 
-from aiopaiio.local.storage import Store, TableName
+from aiopaiio.local.storage import Store, TableName, file_reader
 from aiopaiio.schema import Column, TableSchema, arrow_schema
 
 CHANGES: dict[str, Callable[[Store, TableName], object]] = {
@@ -161,6 +162,47 @@ def test_reading_copies_nothing(store: Store, table: TableName, append) -> None:
     batches = list(store.read_rows(session.id, 5, 19_000))
     assert pa.total_allocated_bytes() == before
     assert sum(b.num_rows for b in batches) == 19_000
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs Linux to tell what is resident")
+def test_what_was_read_does_not_stay_resident(
+    store: Store, table: TableName, append, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_reader, "_MAPPED_BYTES", 1 << 20)
+    upload = append(table, range(500_000))
+    session = store.create_download(table)
+    total = most = 0
+    for number, batch in enumerate(store.read_rows(session.id, 0, 500_000)):
+        total += pc.sum(batch.column(0)).as_py() + len(batch.column(1)[-1].as_py())
+        if number % 20 == 0:
+            most = max(most, resident_bytes(".arrow"))
+    assert total > 0
+    assert upload.blocks[0].size > 8 << 20
+    assert 0 < most < 4 << 20
+
+
+def resident_bytes(suffix: str) -> int:
+    """Bytes of mapped files with this suffix that are in this process's memory."""
+    resident, counting = 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if "-" in line.split(" ", 1)[0]:
+            counting = line.endswith(suffix)
+        elif counting and line.startswith("Rss:"):
+            resident += int(line.split()[1]) * 1024
+    return resident
+
+
+def test_a_stream_goes_on_when_its_file_is_removed(
+    store: Store, table: TableName, append, clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_reader, "_MAPPED_BYTES", 1)
+    append(table, range(20_000))
+    batches = store.read_rows(store.create_download(table).id, 0, 20_000)
+    ids = next(batches).column(0).to_pylist()
+    store.drop_table(table)
+    clock.pass_hours(25)
+    assert store.collect_garbage() == 1
+    assert ids + [i for batch in batches for i in batch.column(0).to_pylist()] == list(range(20_000))
 
 
 def test_a_scan_has_partition_columns_as_columns(store: Store, days: TableName, append) -> None:
