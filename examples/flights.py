@@ -32,7 +32,7 @@ import pyarrow.csv
 from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 import aiopaiio
 import paiio
@@ -246,8 +246,8 @@ def run(table: str, flights: pa.Table, progress: Progress) -> Iterator[Step]:
 
 
 def summary(steps: list[Step], size_bytes: int) -> Table:
-    table = Table("step", box=box.SIMPLE_HEAD)
-    for heading in ("rows", "seconds", "rows/s", "MB/s", "each row exactly once"):
+    table = Table(Column("step", no_wrap=True), box=box.SIMPLE_HEAD)
+    for heading in ("rows", "seconds", "rows/s", "MB/s", "exactly once"):
         table.add_column(heading, justify="right", no_wrap=True)
     for step in steps:
         speeds = f"{step.rows / step.seconds:,.0f}", f"{size_bytes / step.seconds / 1e6:.1f}"
