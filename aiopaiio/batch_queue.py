@@ -7,9 +7,11 @@ import math
 import anyio
 import pyarrow as pa
 
-from aiopaiio.errors import Error
+from aiopaiio.errors import ClosedError
 
 __all__ = ["BatchQueue"]
+
+_Item = tuple[pa.RecordBatch, int] | Exception
 
 
 class BatchQueue:
@@ -23,10 +25,13 @@ class BatchQueue:
         self._limit_bytes = limit_bytes
         self._limit_rows = limit_rows
         # Unbounded in items: the bounds that matter are kept here.
-        self._sender, self._receiver = anyio.create_memory_object_stream[tuple[pa.RecordBatch, int] | Error](math.inf)
+        self._sender, self._receiver = anyio.create_memory_object_stream[tuple[pa.RecordBatch, int] | Exception](
+            math.inf
+        )
         self._bytes = 0
         self._rows = 0
         self._room = anyio.Event()
+        self._arrived = anyio.Event()
 
     def __repr__(self) -> str:
         return f"<BatchQueue {self._rows} rows, {self._bytes} bytes>"
@@ -39,26 +44,36 @@ class BatchQueue:
         self._sender.send_nowait((batch, byte_count))
         self._bytes += byte_count
         self._rows += batch.num_rows
+        self._arrived.set()
 
-    def fail(self, error: Error) -> None:
+    def fail(self, error: Exception) -> None:
         """End with ``error``, which the receiver gets after all batches before it."""
         self._sender.send_nowait(error)
-        self._sender.close()
+        self.end()
 
     def end(self) -> None:
         """End without error."""
         self._sender.close()
+        self._arrived.set()
 
     async def receive(self) -> pa.RecordBatch | None:
-        """The next batch, or None at the end; raises the sender's error in its place."""
-        try:
+        """The next batch, or None at the end; raises the sender's error in its place.
+
+        Cancelling it loses nothing. Raises :class:`~aiopaiio.errors.ClosedError` once :meth:`leave` was called.
+        """
+        while True:
             try:
                 item = self._receiver.receive_nowait()
+                break
             except anyio.WouldBlock:
-                item = await self._receiver.receive()
-        except anyio.EndOfStream:
-            return None
-        if isinstance(item, Error):
+                # Not the stream's own receive(): cancelled between arrival and wake-up, it drops the item.
+                self._arrived = anyio.Event()
+                await self._arrived.wait()
+            except anyio.EndOfStream:
+                return None
+            except anyio.ClosedResourceError:
+                raise ClosedError("closed while rows were awaited; open a new reader") from None
+        if isinstance(item, Exception):
             raise item
         batch, byte_count = item
         self._bytes -= byte_count
@@ -72,6 +87,7 @@ class BatchQueue:
         self._receiver.close()
         self._bytes = self._rows = 0
         self._room.set()
+        self._arrived.set()
 
     def _is_full(self, more_bytes: int, more_rows: int) -> bool:
         if not self._rows:

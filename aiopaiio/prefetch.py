@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from aiopaiio.batch_queue import BatchQueue
 from aiopaiio.download import RangeDownload, RowSource
+from aiopaiio.errors import ClosedError
 from aiopaiio.slicing import RowRange
 from aiopaiio.snapshot import Snapshot
 
@@ -64,12 +65,17 @@ class Prefetch:
         state = "failed" if self._failure else "running" if self._owner else "not started"
         return f"<Prefetch {state}, {self._rows} asked up to {self._asked}, window {list(self._window)}>"
 
+    @property
+    def failed(self) -> bool:
+        """Whether no further batch comes."""
+        return self._failure is not None
+
     async def next_batch(self) -> pa.RecordBatch | None:
         """The next batch, or None behind the last. An error is raised at its row, and again by every later call."""
+        if self._owner is None and self._failure is None:
+            await self._start()
         if self._failure is not None:
             raise self._failure
-        if self._owner is None:
-            await self._start()
         while self._window:
             try:
                 batch = await self._window[0].queue.receive()
@@ -93,6 +99,7 @@ class Prefetch:
 
     def cancel(self) -> None:
         """Stop all downloads without waiting for it."""
+        self._failure = self._failure or ClosedError("closed while rows were awaited; open a new reader")
         for download in self._window:
             download.queue.leave()
         if self._owner is not None:
@@ -101,6 +108,8 @@ class Prefetch:
     async def _start(self) -> None:
         started = anyio.Event()
         self._owner = asyncio.create_task(self._own_downloads(started), name=f"aiopaiio prefetch {self._rows}")
+        # Cancelled before its first step, it would never say that it has started.
+        self._owner.add_done_callback(lambda _: started.set())
         await started.wait()
 
     async def _own_downloads(self, started: anyio.Event) -> None:
