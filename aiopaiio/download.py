@@ -85,6 +85,11 @@ class RangeDownload:
                     rows=str(self._rows),
                 )
             )
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            raise
+        except Exception as error:
+            # A defect: it must not leave the reader waiting for this range for ever.
+            self.queue.fail(error)
         else:
             self.queue.end()
 
@@ -103,6 +108,8 @@ class RangeDownload:
                         raise
                     await self._snapshot.renew(session)
                 except errors.Error as error:
+                    if isinstance(error, errors.ConnectFailed):
+                        self._source.tunnel.forget_tunnel_endpoint(session.table.project)
                     if self._fall_back(error):
                         continue
                     if self._position == before or not error.retryable:
@@ -151,7 +158,7 @@ class RangeDownload:
             # A cut or damaged frame leaves a proven prefix, and the rest is asked for again. A stream that
             # contradicts itself proves nothing about the rows before: if some of them are out already, only the
             # caller can start over.
-            proven = isinstance(error, errors.TruncatedStreamError) or (
+            proven = isinstance(error, (errors.TruncatedStreamError, errors.DecompressionError)) or (
                 isinstance(error, errors.ChecksumError) and (in_frames or self._position < asked.stop)
             )
             if proven or self._position == asked.start:
