@@ -162,9 +162,11 @@ class TableReader:
             return self._take_batch()
 
     async def read(self, num_records: int = 1) -> Records:
-        """The next ``num_records`` rows, fewer at the end; a NumPy record array whose elements are tuples.
+        """The next ``num_records`` rows, fewer at the end only; a NumPy record array whose elements are tuples.
 
-        Raises :class:`~aiopaiio.errors.OutOfRange` when no row is left.
+        Raises :class:`~aiopaiio.errors.OutOfRange` when no row is left. When an error comes before so many rows are
+        there, it is raised and the position stays: programs take fewer rows for the end. Smaller reads, or
+        :meth:`read_batch`, still give the rows before the error.
         """
         from aiopaiio.records import records_from_batches
 
@@ -195,7 +197,8 @@ class TableReader:
             target = self._read.rows.start + offset
             if target > self._read.rows.stop:
                 raise errors.OutOfRange(f"row {offset} is beyond the end: the slice has {self.row_count} rows")
-            if self._position <= target <= self._position + self._waiting_rows:
+            healthy = self._prefetch is None or not self._prefetch.failed
+            if healthy and self._position <= target <= self._position + self._waiting_rows:
                 while target > self._position:
                     self._take_batch(target - self._position)
                 return
