@@ -26,8 +26,8 @@ class Snapshot:
         """Replace ``expired`` by a new session, once for all who ask.
 
         Raises :class:`~aiopaiio.errors.TableModified` unless the table provably holds the same rows as before: same
-        schema, same number of rows, and not modified after the expired session was made (to the second, by the
-        service's clock).
+        schema, same number of rows, and last modified before the second in which the expired session was made (by the
+        service's clock, which tells whole seconds: a change within that second cannot be told from one before it).
         """
         async with self._renewing:
             if self.session is not expired:
@@ -36,8 +36,8 @@ class Snapshot:
             if (fresh.row_count, fresh.schema) != (expired.row_count, expired.schema):
                 raise self._modified(expired, f"it has {fresh.row_count} rows now, and had {expired.row_count}")
             modified = await self._tunnel.last_modified_seconds(expired.table)
-            if expired.created_seconds is None or modified > expired.created_seconds:
-                raise self._modified(expired, "it was modified since")
+            if expired.created_seconds is None or modified >= int(expired.created_seconds):
+                raise self._modified(expired, "it was modified since, or in the very second the session was made")
             logger.warning(
                 "download session %s of %s expired; the table is unchanged, going on with session %s",
                 expired.id,
