@@ -24,7 +24,7 @@ class RetryPolicy:
     A fault that may pass is tried again after a random wait below an exponentially growing bound
     (``first_wait_seconds`` doubling up to ``longest_wait_seconds``), until it has lasted ``outage_seconds``; progress
     starts the count afresh. A service that asks to wait (quota, slots) is waited for up to ``throttle_seconds``; its
-    ``Retry-After`` is honoured.
+    ``Retry-After`` is honoured, and one that goes beyond all this is final at once.
     """
 
     outage_seconds: float = 60.0
@@ -36,7 +36,9 @@ class RetryPolicy:
         """Whether ``error`` is final after ``elapsed_seconds`` without progress."""
         if not (isinstance(error, Error) and error.retryable):
             return True
-        return elapsed_seconds >= (self.throttle_seconds if isinstance(error, Throttled) else self.outage_seconds)
+        budget_seconds = self.throttle_seconds if isinstance(error, Throttled) else self.outage_seconds
+        asked = error.retry_after_seconds if isinstance(error, ServerError) else None
+        return elapsed_seconds >= budget_seconds or elapsed_seconds + (asked or 0.0) > budget_seconds
 
     def wait_seconds(self, error: BaseException, attempt: RetryCallState) -> float:
         """How long to wait after the failed ``attempt``."""
