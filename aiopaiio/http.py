@@ -32,6 +32,7 @@ CONNECT_TIMEOUT_SECONDS = 10.0
 LARGEST_CONTROL_BODY_BYTES = 64 << 20
 """An answer that is not a stream of rows is refused beyond this: a list of 20,000 blocks is about 3 MB."""
 
+_CLOSED_MEANWHILE = "the client was closed while an answer was awaited"
 _READ_BUFFER_BYTES = 1 << 18
 _KEEP_ALIVE_SECONDS = 60.0
 
@@ -113,6 +114,7 @@ class HttpClient:
         self._account = account
         self._read_timeout_seconds = read_timeout_seconds
         self._session: aiohttp.ClientSession | None = None
+        self._responses: set[aiohttp.ClientResponse] = set()
         self._closed = False
         self._process = os.getpid()
         self.answered = False
@@ -144,19 +146,26 @@ class HttpClient:
         await self._sign(request, headers)
         body = request.body() if callable(request.body) else request.body
         with transport_errors():
-            response = await self._open_session().request(
-                request.method,
-                URL(request.url, encoded=True),
-                headers=headers,
-                data=body,
-                allow_redirects=False,
-            )
+            try:
+                response = await self._open_session().request(
+                    request.method,
+                    URL(request.url, encoded=True),
+                    headers=headers,
+                    data=body,
+                    allow_redirects=False,
+                )
+            except RuntimeError as error:
+                if self._closed:
+                    raise errors.ClosedError(_CLOSED_MEANWHILE) from error
+                raise
         self.answered = True
+        self._responses.add(response)
         try:
             if response.status >= 300:
                 raise await _refusal(response)
             yield Body(response)
         finally:
+            self._responses.discard(response)
             response.release()
 
     async def aclose(self) -> None:
@@ -164,6 +173,9 @@ class HttpClient:
         self._closed = True
         session, self._session = self._session, None
         if session is not None and self._process == os.getpid():
+            for response in self._responses:
+                # aiohttp drops the connections and their time-outs without a word to whoever waits for a body.
+                response.content.set_exception(errors.ClosedError(_CLOSED_MEANWHILE))
             await session.close()
 
     def _open_session(self) -> aiohttp.ClientSession:
