@@ -9,10 +9,12 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
+from ipaddress import ip_address
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
@@ -40,6 +42,7 @@ _HEADERS = {
 }
 _FIRST_CONTACT_SECONDS = 10.0
 """How long a service that never answered is tried: its address is more likely wrong than the service is down."""
+_HOST = re.compile(r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?", re.ASCII)
 _FIRST_POLL_SECONDS = 0.1
 _LONGEST_POLL_SECONDS = 5.0
 
@@ -198,10 +201,31 @@ class Tunnel:
             query = [("service", ""), ("curr_project", project)]
             if self.config.quota_name:
                 query.append(("quotaName", self.config.quota_name))
-            answer = await self._service_request("GET", f"/projects/{project}/tunnel", query)
-            known = _with_scheme(answer.body.decode().strip(), self.config.endpoint)
+            known = await self._service_request("GET", f"/projects/{project}/tunnel", query, self._tunnel_address)
             self._tunnel_endpoints[project] = known
         return known
+
+    def forget_tunnel_endpoint(self, project: str) -> None:
+        """Ask the service again next time: the address may have changed, or its answer may have been cut short."""
+        self._tunnel_endpoints.pop(project, None)
+
+    def _tunnel_address(self, answer: Answer) -> str:
+        text = answer.body.decode("utf-8", "replace").strip()
+        address = _with_scheme(text, self.config.endpoint)
+        try:
+            parts = urlsplit(address)
+            usable = bool(text) and _HOST.fullmatch(parts.netloc) is not None and (parts.port or 1) > 0
+            if not (parts.hostname or "").strip("0123456789."):
+                ip_address(parts.hostname or "")
+        except ValueError:
+            usable = False
+        if not usable:
+            raise errors.MalformedStreamError(
+                f"the service gives {text[:100]!r} for the address of its Tunnel; "
+                "if that stays so, put tunnel_endpoint into the configuration",
+                request_id=answer.request_id,
+            )
+        return address
 
     async def last_modified_seconds(self, table: TablePath) -> float:
         """When the rows of a table, or of the one partition in ``table``, last changed: seconds since the epoch."""
@@ -211,15 +235,18 @@ class Tunnel:
         if table.partitions:
             values = table.partitions[0].values
             query.append(("partition", ",".join(f"{name}='{value}'" for name, value in values)))
-        answer = await self._service_request("GET", f"/projects/{table.project}/tables/{table.table}", query)
-        try:
-            text = ElementTree.fromstring(answer.body).findtext("Schema") or ""
-            described = json.loads(text)
-            return float(max(described[key] for key in ("lastModifiedTime", "lastDDLTime") if key in described))
-        except (ElementTree.ParseError, ValueError, TypeError) as error:
-            raise errors.MalformedStreamError(
-                f"the service does not say when {table.name} was last modified", request_id=answer.request_id
-            ) from error
+
+        def modified_seconds(answer: Answer) -> float:
+            try:
+                described = json.loads(_xml(answer).findtext("Schema") or "")
+                return float(max(described[key] for key in ("lastModifiedTime", "lastDDLTime") if key in described))
+            except (ValueError, TypeError) as error:
+                raise errors.MalformedStreamError(
+                    f"the service does not say when {table.name} was last modified", request_id=answer.request_id
+                ) from error
+
+        path = f"/projects/{table.project}/tables/{table.table}"
+        return await self._service_request("GET", path, query, modified_seconds)
 
     async def run_statement(self, project: str, schema: str | None, statement: str) -> str:
         """Run one SQL statement to its end and return its result text; a failed one raises what MaxCompute says."""
@@ -248,40 +275,51 @@ class Tunnel:
         path = f"/projects/{project}/instances/{instance}"
         wait = _FIRST_POLL_SECONDS
         while True:
-            answer = await self._service_request("GET", path, [*query, ("taskstatus", "")])
-            status = ElementTree.fromstring(answer.body).findtext(".//Tasks/Task/Status") or ""
+            state = await self._service_request("GET", path, [*query, ("taskstatus", "")], _xml)
+            status = state.findtext(".//Tasks/Task/Status") or ""
             if status not in ("Running", "Waiting", "Suspended"):
                 break
             await anyio.sleep(wait)
             wait = min(2 * wait, _LONGEST_POLL_SECONDS)
-        answer = await self._service_request("GET", path, [*query, ("result", "")])
-        result = _result_text(answer.body)
+        result, request_id = await self._service_request("GET", path, [*query, ("result", "")], _result_text)
         if status != "Success":
             code = result.partition(":")[0].strip() if result.startswith("ODPS-") else ""
-            raise errors.server_error(code, answer.status, result or status, request_id=answer.request_id)
+            raise errors.server_error(code, 200, result or status, request_id=request_id)
         return result
 
     # ------------------------------------------------------------------------------------------------------- machinery
 
-    async def _service_request(self, method: str, path: str, query: list[tuple[str, str]]) -> Answer:
+    async def _service_request(
+        self, method: str, path: str, query: list[tuple[str, str]], understand: Callable[[Answer], _Answer]
+    ) -> _Answer:
         request = Request(method, self.config.endpoint, path, tuple(query), region=self.config.region)
-        return await self._retrying(f"{method} {path}", lambda: self._http.send(request))
+
+        async def once() -> _Answer:
+            # Understood within the attempt: an answer that was cut short is asked for again.
+            return understand(await self._http.send(request))
+
+        return await self._retrying(f"{method} {path}", once)
 
     async def _table_json(self, method: str, table: TablePath, query: list[tuple[str, str]]) -> dict[str, Any]:
-        answer = await self._repeat(
-            f"{method} {query[0][0]} of {table.name}",
-            lambda endpoint: self._http.send(self._table_request(method, table, query, endpoint)),
-            table,
-        )
-        with _where(table, None):
-            return answer.json()
+        async def once(endpoint: str) -> dict[str, Any]:
+            return (await self._http.send(self._table_request(method, table, query, endpoint))).json()
+
+        return await self._repeat(f"{method} {query[0][0]} of {table.name}", once, table)
 
     async def _repeat(
         self, what: str, once: Callable[[str], Awaitable[_Answer]], table: TablePath, session: str | None = None
     ) -> _Answer:
         with _where(table, session):
-            endpoint = await self.tunnel_endpoint(table.project)
-            return await self._retrying(what, lambda: once(endpoint))
+
+            async def at_tunnel() -> _Answer:
+                endpoint = await self.tunnel_endpoint(table.project)
+                try:
+                    return await once(endpoint)
+                except errors.ConnectFailed:
+                    self.forget_tunnel_endpoint(table.project)
+                    raise
+
+            return await self._retrying(what, at_tunnel)
 
     async def _retrying(self, what: str, once: Callable[[], Awaitable[_Answer]]) -> _Answer:
         policy = self.retry
@@ -396,10 +434,23 @@ def _sql_job(statement: str, settings: dict[str, str]) -> bytes:
     return bytes(ElementTree.tostring(job, encoding="utf-8", xml_declaration=True))
 
 
-def _result_text(body: bytes) -> str:
-    result = ElementTree.fromstring(body).find(".//Tasks/Task/Result")
+def _xml(answer: Answer) -> ElementTree.Element:
+    try:
+        return ElementTree.fromstring(answer.body)
+    except ElementTree.ParseError as error:
+        raise errors.MalformedStreamError(
+            f"the service's answer is not XML: {error}", request_id=answer.request_id
+        ) from error
+
+
+def _result_text(answer: Answer) -> tuple[str, str | None]:
+    """The result of a statement, and the id of the request that told it."""
+    result = _xml(answer).find(".//Tasks/Task/Result")
     if result is None or not result.text:
-        return ""
-    if result.get("Transform") == "Base64":
-        return base64.b64decode(result.text).decode("utf-8", "replace")
-    return result.text
+        return "", answer.request_id
+    if result.get("Transform") != "Base64":
+        return result.text, answer.request_id
+    try:
+        return base64.b64decode(result.text).decode("utf-8", "replace"), answer.request_id
+    except ValueError as error:
+        raise errors.MalformedStreamError("the result is not Base64", request_id=answer.request_id) from error
