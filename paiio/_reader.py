@@ -87,6 +87,7 @@ class TableReader:
         self._row_count = self._reader.row_count
         # One past the last row, counted from the slice's start, that has come over the bridge.
         self._received = 0
+        self._seek_first = False
         self._past_end = False
 
     def __repr__(self) -> str:
@@ -136,12 +137,13 @@ class TableReader:
             self._received = self._row_count
             raise OutOfRangeException(END_OF_TABLE)
         ahead = target - (self._received - self._cursor.rows)
-        if 0 <= ahead <= self._cursor.rows:
+        if 0 <= ahead < self._cursor.rows:
             self._cursor.skip(ahead)
         else:
-            # The next read notices that the rows to come are other ones, and seeks.
+            # Left to the next read; it also ends an error there.
             self._cursor.clear()
             self._received = target
+            self._seek_first = True
 
     def _receive(self, wanted: int) -> None:
         """Have at least ``wanted`` rows at hand, or all that are left."""
@@ -150,7 +152,8 @@ class TableReader:
             return
         batches: list[pa.RecordBatch] = []
         try:
-            self._bridge.call(_pull, self._reader, self._received, missing, batches)
+            seek_first, self._seek_first = self._seek_first, False
+            self._bridge.call(_pull, self._reader, self._received, seek_first, missing, batches)
         finally:
             # After an error, too: what came before it is not lost.
             for batch in batches:
@@ -224,10 +227,12 @@ class TableReader:
             raise errors.ClosedError("this reader is closed; open a new one")
 
 
-async def _pull(reader: AsyncTableReader, position: int, row_count: int, batches: list[pa.RecordBatch]) -> None:
+async def _pull(
+    reader: AsyncTableReader, position: int, seek_first: bool, row_count: int, batches: list[pa.RecordBatch]
+) -> None:
     """In the loop: append at least ``row_count`` rows from slice row ``position`` on; at the end fewer."""
-    # They differ after a seek, and after an interrupt while batches were on their way.
-    if reader.position - reader.start_pos != position:
+    # The positions also differ after an interrupt while batches were on their way.
+    if seek_first or reader.position - reader.start_pos != position:
         await reader.seek(position)
     while row_count > 0:
         batch = await reader.read_batch()

@@ -87,18 +87,23 @@ class TableWriter:
             if indices is not None:
                 raise errors.UsageError("indices and col_indices are one parameter; give one of them")
             indices = col_indices
-        self._gatherer.add(values, indices, allow_type_cast=allow_type_cast)
-        if self._gatherer.rows >= _ROWS_AT_ONCE or self._gatherer.size_bytes >= _BYTES_AT_ONCE:
-            self._send()
+        try:
+            self._gatherer.add(values, indices, allow_type_cast=allow_type_cast)
+            if self._gatherer.rows >= _ROWS_AT_ONCE or self._gatherer.size_bytes >= _BYTES_AT_ONCE:
+                self._send()
+        except Exception:
+            raise
+        except BaseException:
+            # Ctrl-C, say: it is not known which rows of this call were taken.
+            self._failure = self._failure or _interrupted()
+            raise
 
     def _send(self) -> None:
         batches = self._gatherer.take()
         if not batches:
             return
         # Unless all of them are taken, rows are missing, and nothing may be committed any more.
-        self._failure = errors.UsageError(
-            "a write was interrupted and rows are missing, so this writer cannot be closed; abort it and write again"
-        )
+        self._failure = _interrupted()
         try:
             self._bridge.call(_send_all, self._writer, batches)
         except errors.Error as error:
@@ -173,6 +178,12 @@ class TableWriter:
             raise errors.ClosedError("this writer is closed; open a new one")
         if self._failure is not None:
             raise self._failure
+
+
+def _interrupted() -> errors.Error:
+    return errors.UsageError(
+        "a write was interrupted and rows may be missing, so this writer commits nothing; open another and write again"
+    )
 
 
 async def _send_all(writer: AsyncTableWriter, batches: list[pa.RecordBatch]) -> None:
