@@ -48,8 +48,6 @@ async def put_block(running: Running, call: Call) -> web.StreamResponse:
     """Receive one block; it counts only when its body was complete and right, and replaces one of the same id."""
     upload = await find_upload(running, call)
     block_id = call.integer("blockid", code="InvalidBlockID")
-    if not 0 <= block_id <= running.limits.block_id_max:
-        raise Refused("InvalidBlockID", f"The block id must be between 0 and {running.limits.block_id_max}.")
     encoding = call.request.headers.get("Content-Encoding", "identity").strip().lower() or "identity"
     if encoding not in ENCODINGS:
         raise Refused("InvalidArgument", f"The encoding {encoding[:40]!r} is not supported.", status=415)

@@ -187,15 +187,16 @@ async def test_short_body_of_a_control_answer(http: SignedHttp) -> None:
     assert answer.headers["x-odps-request-id"]
 
 
-async def test_flip_a_bit(http: SignedHttp) -> None:
+@pytest.mark.parametrize("at_byte", [0, 3, 1000, 160_000])
+async def test_flip_a_bit(http: SignedHttp, at_byte: int) -> None:
     download = await http.create_download()
     whole = await http.read(download, 0, ROWS)
-    arm(http, "read_rows", FlipBit(at_byte=1000, bit=3))
+    arm(http, "read_rows", FlipBit(at_byte, bit=3))
     answer = await http.read(download, 0, ROWS)
     different = [place for place, pair in enumerate(zip(whole.body, answer.body, strict=True)) if pair[0] != pair[1]]
-    assert different == [1000]
-    assert whole.body[1000] ^ answer.body[1000] == 8
-    with pytest.raises(errors.ChecksumError):
+    assert different == [at_byte]
+    assert whole.body[at_byte] ^ answer.body[at_byte] == 8
+    with pytest.raises(errors.DataError):
         ids_of(answer.body)
 
 

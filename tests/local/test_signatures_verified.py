@@ -13,6 +13,7 @@ from aiopaiio.local import LocalService
 from aiopaiio.local.answers import Refused
 from aiopaiio.local.auth import Keys, verify_request
 from aiopaiio.local.operations import parse_operation
+from aiopaiio.signing import authorization_v1, canonical_string
 from fixtures.signed_http import SignedHttp, signed_http
 
 # Published with the protocol: both signatures of one request, made by PyODPS.
@@ -70,6 +71,17 @@ def test_what_is_not_right_is_unauthorised(authorization: str | None) -> None:
 def test_the_query_is_signed(change: str) -> None:
     with pytest.raises(Refused, match="ODPS-0410042"):
         verify(V1, target=TARGET + change)
+
+
+@pytest.mark.parametrize(("on_the_wire", "signed"), [("ds%3Da%2Bb", "ds=a b"), ("ds%3Da%2Bb", "ds=a+b")])
+def test_values_may_be_decoded_once_or_twice_before_signing(on_the_wire: str, signed: str) -> None:
+    pairs = [("downloads", ""), ("partition", signed)]
+    headers = {"Date": DATE, "x-odps-tunnel-version": "6"}
+    canonical = canonical_string("POST", "/projects/p/tables/t", pairs, headers)
+    target = f"/projects/p/tables/t?downloads&partition={on_the_wire}"
+    verify(authorization_v1("ak", "sk", canonical), target=target)
+    with pytest.raises(Refused, match="ODPS-0410042"):
+        verify(authorization_v1("ak", "sk", canonical), target=target.replace("%2B", "%2C"))
 
 
 def test_tunnel_version_is_signed_and_other_headers_are_not() -> None:
