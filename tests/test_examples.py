@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import importlib.util
+import asyncio
+import importlib
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
 import pyarrow as pa
 import pytest
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.test_utils import TestServer
 
 import aiopaiio
+from aiopaiio.local import LocalService
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 PROGRAMS = sorted(file.stem for file in EXAMPLES.glob("*.py") if file.stem != "trial_service")
@@ -75,14 +80,15 @@ def machine(tmp_path: Path) -> Machine:
 
 
 @pytest.fixture
-def flights(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("flights", EXAMPLES / "flights.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "flights", module)
-    spec.loader.exec_module(module)
-    return module
+def load(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
+    """Import an example as a module."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+
+    def load(name: str) -> ModuleType:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+        return importlib.import_module(name)
+
+    return load
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -118,15 +124,16 @@ def test_flights_has_bars_in_a_terminal(machine: Machine) -> None:
     assert "600/600" in printed
 
 
-def test_the_whole_year_is_loaded(flights: ModuleType) -> None:
-    year = flights.load_flights(None)
+def test_the_whole_year_is_loaded(load: Callable[[str], ModuleType]) -> None:
+    year = load("flights").load_flights(None)
     assert year.num_rows == 336_776
     assert year.column("dep_time").null_count == 8255
     assert year.column("tailnum").null_count == 2512
     assert not any(value != value for value in year.column("arr_delay").to_pylist())  # a NaN is not itself
 
 
-def test_flights_sees_rows_that_are_lost_repeated_or_changed(flights: ModuleType) -> None:
+def test_flights_sees_rows_that_are_lost_repeated_or_changed(load: Callable[[str], ModuleType]) -> None:
+    flights = load("flights")
     some = flights.load_flights(500)
     expected = flights.in_order(some)
     shuffled = some.take(list(reversed(range(500))))
@@ -225,3 +232,41 @@ def test_async_service_outlives_clients_that_leave(machine: Machine) -> None:
                 assert json.loads(answer.readline())["id"] == 0
         with urllib.request.urlopen(f"{address}/rows?slice_count=400", timeout=LIMIT_SECONDS) as answer:
             assert len(answer.readlines()) == 500
+
+
+async def test_async_service_takes_no_more_than_a_slow_client_does(
+    load: Callable[[str], ModuleType], local_service: LocalService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ODPS_CONFIG_FILE_PATH", str(local_service.write_config(tmp_path / "odps_config.ini")))
+    row_count = 200_000
+    rows = pa.table({"id": range(row_count), "text": [f"{number:0200}" for number in range(row_count)]})
+    async with aiopaiio.Client(project="demo") as client:
+        await client.execute_sql("CREATE TABLE wide (id BIGINT, text STRING)")
+        async with client.open_writer("odps://demo/tables/wide") as writer:
+            await writer.write_batch(
+                pa.table({"id": range(row_count), "text": [f"{n:0200}" for n in range(row_count)]})
+            )
+
+    behind = asyncio.Event()
+    pause_writing = BaseProtocol.pause_writing
+
+    def paused(protocol: BaseProtocol) -> None:
+        pause_writing(protocol)
+        behind.set()
+
+    monkeypatch.setattr(BaseProtocol, "pause_writing", paused)
+    example = load("async_service")
+    monkeypatch.setattr(example, "MEMORY_LIMIT_BYTES", 1 << 20)
+    async with TestServer(example.make_application("odps://demo/tables/wide")) as server:
+        line = socket.socket()
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        line.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(line, (server.host, server.port))
+        reader, writer = await asyncio.open_connection(sock=line, limit=1 << 12)
+        writer.write(b"GET /rows HTTP/1.0\r\n\r\n")
+        await behind.wait()
+        assert local_service.statistics.sent_bytes < rows.nbytes / 2
+        body = (await reader.read()).partition(b"\r\n\r\n")[2]
+        writer.close()
+        await writer.wait_closed()
+    assert [json.loads(row)["id"] for row in body.splitlines()] == list(range(row_count))
