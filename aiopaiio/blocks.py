@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from aiopaiio.arrow_stream import ArrowStreamEncoder
 from aiopaiio.compression import compressor
+from aiopaiio.errors import ClosedError
 from aiopaiio.record_stream import RecordStreamEncoder
 from aiopaiio.schema import Column, arrow_schema
 from aiopaiio.tunnel import Tunnel, UploadSession
@@ -162,6 +163,7 @@ class BlockUploads:
 
     def cancel(self) -> None:
         """Stop what is under way without waiting for it."""
+        self._failure = self._failure or ClosedError("this writer was closed while a block was on its way")
         if self._owner is not None:
             self._owner.cancel()
 

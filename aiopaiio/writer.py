@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import warnings
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -85,9 +88,15 @@ class TableWriter:
         self._uploads = BlockUploads(
             tunnel, session, encoding=options.encoding, concurrency=options.concurrency or AUTOMATIC_CONCURRENCY
         )
+        # Blocks to be, in order: a cancelled write leaves its own here, for the next call to send.
+        self._unsent: deque[Iterator[Block]] = deque()
+        self._block: Block | None = None
+        self._failure: Exception | None = None
         self._rows_written = 0
+        self._busy = False
         self._closed = False
         self._process = os.getpid()
+        self._loop = asyncio.get_running_loop()
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open"
@@ -102,7 +111,7 @@ class TableWriter:
 
     @property
     def rows_written(self) -> int:
-        """Rows taken so far; they are visible only after the commit."""
+        """Rows taken so far, also by a call that was cancelled; exactly these become visible by the commit."""
         return self._rows_written
 
     # ------------------------------------------------------------------------------------------------------- writing
@@ -115,9 +124,9 @@ class TableWriter:
         not named become NULL. Text is converted into numeric columns unless ``allow_type_cast`` is false. A value
         that does not fit raises :class:`~aiopaiio.errors.ValueTypeError`, and nothing of the call is taken.
         """
-        self._check_open()
-        batch = rows_to_batch(values, indices, self._session.schema.columns, allow_type_cast=allow_type_cast)
-        await self._add(batch)
+        with self._writing():
+            batch = rows_to_batch(values, indices, self._session.schema.columns, allow_type_cast=allow_type_cast)
+            await self._add(batch)
 
     async def write_batch(self, batch: Any) -> None:
         """Append the rows of a ``pyarrow.RecordBatch``, a ``Table``, or anything else with the Arrow C interface.
@@ -125,9 +134,9 @@ class TableWriter:
         Columns are matched by name, in any case; missing ones become NULL. Raises
         :class:`~aiopaiio.errors.SchemaMismatchError` for a column that is unknown or does not fit without loss.
         """
-        self._check_open()
-        for part in as_batches(batch):
-            await self._add(conform(part, self._session.schema))
+        with self._writing():
+            for part in as_batches(batch):
+                await self._add(conform(part, self._session.schema))
 
     async def close(self) -> None:
         """Send what is left and make all rows visible by one commit. Harmless a second time.
@@ -138,10 +147,14 @@ class TableWriter:
         if self._closed:
             return
         self._check_open()
+        if self._busy:
+            await self.abort()
+            raise errors.BusyError("closed while another task was writing; nothing was committed")
         self._closed = True
         try:
-            for block in self._builder.flush():
-                await self._put(block)
+            if self._failure is not None:
+                raise self._failure
+            await self._send(self._builder.flush())
             await self._uploads.finish()
             if self._shared is None:
                 listed = await self._tunnel.reload_upload(self._session)
@@ -173,6 +186,8 @@ class TableWriter:
         if getattr(self, "_closed", True) or self._process != os.getpid():
             return
         warnings.warn(f"{self!r} was not closed; none of its rows become visible", ResourceWarning, stacklevel=1)
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._uploads.cancel)
         self._lock.release()
 
     # ------------------------------------------------------------------------------------------------------- machinery
@@ -183,18 +198,41 @@ class TableWriter:
         if self._closed:
             raise errors.ClosedError("this writer is closed; open a new one")
 
-    async def _add(self, batch: pa.RecordBatch) -> None:
-        for block in self._builder.add(batch):
-            await self._put(block)
-        self._rows_written += batch.num_rows
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        self._check_open()
+        if self._busy:
+            raise errors.BusyError("another task is writing to this writer; give each task a writer of its own")
+        if self._failure is not None:
+            raise self._failure
+        self._busy = True
+        try:
+            yield
+        finally:
+            self._busy = False
 
-    async def _put(self, block: Block) -> None:
-        block_id = self._next_block_id
-        if block_id >= self._block_id_limit:
-            raise errors.UsageError("this upload has used up its block ids; write with a larger block_bytes")
-        # Counted before the first try: whatever becomes of it, the id is never given to other rows.
-        self._next_block_id += 1
-        await self._uploads.put(block_id, block)
+    async def _add(self, batch: pa.RecordBatch) -> None:
+        self._rows_written += batch.num_rows
+        await self._send(self._builder.add(batch))
+
+    async def _send(self, blocks: Iterator[Block]) -> None:
+        """Hand over what earlier calls left and then ``blocks``. An error stays: after it rows are missing."""
+        self._unsent.append(blocks)
+        try:
+            while self._unsent:
+                self._block = self._block or next(self._unsent[0], None)
+                if self._block is None:
+                    self._unsent.popleft()
+                    continue
+                if self._next_block_id >= self._block_id_limit:
+                    raise errors.UsageError("this upload has used up its block ids; write with a larger block_bytes")
+                await self._uploads.put(self._next_block_id, self._block)
+                # Whatever becomes of the upload, the id is never given to other rows.
+                self._next_block_id += 1
+                self._block = None
+        except Exception as error:
+            self._failure = error
+            raise
 
     async def claim_slice(self, shared: SharedUpload) -> None:
         """Say on the service that this writer has the slice, and fail if another one has it."""
