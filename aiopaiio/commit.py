@@ -41,18 +41,21 @@ def check_blocks(session: UploadSession, listed: Mapping[int, int], sent: Mappin
 
 async def commit_once(tunnel: Tunnel, session: UploadSession) -> None:
     """Commit; when an answer is lost, ask for the session's state in place of committing again blindly."""
+    in_doubt = False
 
     async def attempt() -> None:
+        nonlocal in_doubt
         state = session
         try:
             state = await tunnel.commit_upload(session)
         except Error as error:
             if not (error.retryable or isinstance(error, (SessionConflict, SessionExpired))):
                 raise
+            in_doubt = in_doubt or error.retryable
             logger.warning("commit of %s: asking for the session's state after: %s", session.table.name, error)
             state = await tunnel.reload_upload(session)
             if state.status == "normal":
-                raise  # the commit never began: the policy tries it again
+                raise  # the commit has not begun: the policy tries it again
         while state.status == "closing":
             await anyio.sleep(_POLL_SECONDS)
             state = await tunnel.reload_upload(session)
@@ -68,7 +71,7 @@ async def commit_once(tunnel: Tunnel, session: UploadSession) -> None:
             with trial:
                 await attempt()
     except Error as error:
-        if not error.retryable:
+        if isinstance(error, CommitError) or not (error.retryable or in_doubt):
             raise
         raise CommitError(
             f"whether the upload was committed is not known ({error.message}); look at the table before writing again",
