@@ -86,6 +86,7 @@ class Client:
         self._http: HttpClient | None = None
         self._tunnel: Tunnel | None = None
         self._embedded: _EmbeddedService | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
 
     def __repr__(self) -> str:
@@ -288,12 +289,16 @@ class Client:
     async def _connect(self) -> Tunnel:
         if self._closed:
             raise errors.ClosedError("this client is closed; make a new one")
+        self._loop = self._loop or asyncio.get_running_loop()
+        if self._loop is not asyncio.get_running_loop():
+            raise errors.UsageError("this client was used in another event loop; make one client for each loop")
         async with self._connecting:
             if self._tunnel is None:
                 config = self._config
                 if config.local_root is not None:
-                    self._embedded = _EmbeddedService(config.local_root)
-                    config = await self._embedded.start(config)
+                    embedded = _EmbeddedService(config.local_root)
+                    config = await embedded.start(config)
+                    self._embedded = embedded
                 self._http = HttpClient(config, account=self._account, read_timeout_seconds=self._read_timeout_seconds)
                 self._tunnel = Tunnel(self._http, config, self._retry)
             return self._tunnel
@@ -311,7 +316,13 @@ class _EmbeddedService:
         """Start it; the configuration with its address and keys."""
         ready: asyncio.Future[Config] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._hold(config, ready), name=f"aiopaiio embedded service {self._root}")
-        return await ready
+        try:
+            return await ready
+        except BaseException:
+            # Given up before it was ready: nobody else would stop it.
+            with anyio.CancelScope(shield=True):
+                await self.stop()
+            raise
 
     async def stop(self) -> None:
         self._stop.set()
@@ -323,16 +334,17 @@ class _EmbeddedService:
 
         try:
             async with serve(self._root) as service:
-                ready.set_result(
-                    config.replace(
-                        endpoint=service.endpoint,
-                        tunnel_endpoint=service.tunnel_endpoint,
-                        access_id=service.access_id,
-                        access_key=service.access_key,
-                        security_token=None,
-                        region=None,
+                if not ready.done():
+                    ready.set_result(
+                        config.replace(
+                            endpoint=service.endpoint,
+                            tunnel_endpoint=service.tunnel_endpoint,
+                            access_id=service.access_id,
+                            access_key=service.access_key,
+                            security_token=None,
+                            region=None,
+                        )
                     )
-                )
                 await self._stop.wait()
         except Exception as error:
             if ready.done():
