@@ -92,8 +92,8 @@ async def _answer(running: Running, request: web.Request, request_id: str) -> we
     except Refused as refused:
         return refusal_answer(refused, tunnel=tunnel, request_id=request_id)
     except ConnectionResetError:
-        # The client is gone, or was cut off on purpose: nobody reads this.
-        return web.Response(status=500)
+        # The client is gone, or was cut off on purpose: nobody reads this, it is only counted.
+        return web.Response(status=499)
 
 
 async def _perform(running: Running, call: Call) -> web.StreamResponse:
