@@ -12,7 +12,7 @@ import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from typing import Any, TypeVar
@@ -60,6 +60,8 @@ class DownloadSession:
     schema: TableSchema
     created_seconds: float | None
     """The service's clock when the session was made, seconds since the epoch; None when it does not say."""
+    request_id: str | None = field(default=None, compare=False)
+    """The request that made the session, for messages about the table as a whole."""
 
     @property
     def partition(self) -> PartitionSpec | None:
@@ -105,13 +107,13 @@ class Tunnel:
     async def create_download(self, table: TablePath) -> DownloadSession:
         """Freeze the present rows of a table, or of the one partition in ``table``."""
         query = [("downloads", ""), ("asyncmode", "true")]
-        session = _download_session(table, await self._table_json("POST", table, query))
+        session = _download_session(table, *await self._table_json("POST", table, query))
         wait = _FIRST_POLL_SECONDS
         while session is None or session[1] == "initiating":
             await anyio.sleep(wait)
             wait = min(2 * wait, _LONGEST_POLL_SECONDS)
             session_id = session[0].id if session else ""
-            session = _download_session(table, await self._table_json("GET", table, [("downloadid", session_id)]))
+            session = _download_session(table, *await self._table_json("GET", table, [("downloadid", session_id)]))
         return session[0]
 
     def read_rows(
@@ -146,11 +148,12 @@ class Tunnel:
             query.append(("overwrite", "true"))
         if create_partition and table.partitions:
             query.append(("create_partition", "true"))
-        return _upload_session(table, await self._table_json("POST", table, query))
+        answer, _ = await self._table_json("POST", table, query)
+        return _upload_session(table, answer)
 
     async def reload_upload(self, session: UploadSession) -> UploadSession:
         """The session as the service knows it now, with all its blocks."""
-        answer = await self._table_json("GET", session.table, [("uploadid", session.id)])
+        answer, _ = await self._table_json("GET", session.table, [("uploadid", session.id)])
         return _upload_session(session.table, answer)
 
     async def put_block(
@@ -300,9 +303,12 @@ class Tunnel:
 
         return await self._retrying(f"{method} {path}", once)
 
-    async def _table_json(self, method: str, table: TablePath, query: list[tuple[str, str]]) -> dict[str, Any]:
-        async def once(endpoint: str) -> dict[str, Any]:
-            return (await self._http.send(self._table_request(method, table, query, endpoint))).json()
+    async def _table_json(
+        self, method: str, table: TablePath, query: list[tuple[str, str]]
+    ) -> tuple[dict[str, Any], str | None]:
+        async def once(endpoint: str) -> tuple[dict[str, Any], str | None]:
+            answer = await self._http.send(self._table_request(method, table, query, endpoint))
+            return answer.json(), answer.request_id
 
         return await self._repeat(f"{method} {query[0][0]} of {table.name}", once, table)
 
@@ -370,7 +376,9 @@ class _where:
             error.with_context(table=self._table.name, partition=partition, session=self._session)
 
 
-def _download_session(table: TablePath, answer: dict[str, Any]) -> tuple[DownloadSession, str]:
+def _download_session(
+    table: TablePath, answer: dict[str, Any], request_id: str | None
+) -> tuple[DownloadSession, str]:
     status = str(answer.get("Status", "normal")).lower()
     try:
         initiating = status == "initiating"
@@ -380,6 +388,7 @@ def _download_session(table: TablePath, answer: dict[str, Any]) -> tuple[Downloa
             row_count=int(answer.get("RecordCount", 0) if initiating else answer["RecordCount"]),
             schema=TableSchema((), ()) if initiating else TableSchema.from_tunnel_json(answer["Schema"]),
             created_seconds=_parse_date(answer.get("Initiated")),
+            request_id=request_id,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise errors.MalformedStreamError(
