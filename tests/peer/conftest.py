@@ -1,4 +1,4 @@
-"""One service for all tests of a module, with PyODPS and both of our faces as its clients; every test has own tables."""
+"""One service for the tests of a module, with PyODPS and both of our faces as clients; every test has own tables."""
 
 from __future__ import annotations
 

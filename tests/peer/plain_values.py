@@ -38,10 +38,12 @@ _LEAVES = [
 # ---------------------------------------------------------------------------------------------------------- generation
 
 
-def types(*, arrow: bool, json_too: bool) -> st.SearchStrategy[str]:
-    """Types of columns: with ``arrow`` only those that the Arrow form carries; JSON only when asked for."""
+def types(*, arrow: bool, pyodps_arrow: bool) -> st.SearchStrategy[str]:
+    """Types of columns: with ``arrow`` only those of the Arrow form; with ``pyodps_arrow`` those PyODPS has in it."""
+    # In its Arrow form PyODPS takes decimal(p,0) for decimal(p,18), so that every value is off by a factor of 10**18.
+    least_scale = int(pyodps_arrow)
     sized = st.one_of(
-        st.integers(1, 38).flatmap(lambda p: st.integers(0, min(p, 18)).map(lambda s: f"decimal({p},{s})")),
+        st.integers(1, 38).flatmap(lambda p: st.integers(least_scale, min(p, 18)).map(lambda s: f"decimal({p},{s})")),
         st.integers(1, 100).map(lambda n: f"varchar({n})"),
     )
     leaf = st.one_of(st.sampled_from(_LEAVES), sized)
@@ -61,7 +63,7 @@ def types(*, arrow: bool, json_too: bool) -> st.SearchStrategy[str]:
     top = [leaf, nested, st.integers(1, 60).map(lambda n: f"char({n})")]
     if not arrow:
         top.append(st.just("interval_year_month"))
-    if json_too:
+    if not pyodps_arrow:
         top.append(st.just("json"))
     return st.one_of(top)
 
@@ -149,7 +151,9 @@ def for_pyodps(value: Any, of: OdpsType) -> Any:
         case "map":
             return {for_pyodps(key, of.children[0]): for_pyodps(item, of.children[1]) for key, item in value.items()}
         case "struct":
-            return tuple(map(for_pyodps, value.values(), of.children))
+            return tuple(
+                for_pyodps(value[name], child) for name, child in zip(of.field_names, of.children, strict=True)
+            )
     return value
 
 
@@ -199,7 +203,7 @@ def for_arrow(value: Any, of: OdpsType) -> Any:
 
 
 def as_plain(value: Any, of: OdpsType) -> Any:
-    """The plain form of a value as any of the readers gives it: PyODPS's records, our records, Arrow's Python values."""
+    """The plain form of a value as any reader gives it: PyODPS's records, our records, Arrow's Python values."""
     if value is None:
         return None
     match of.name:
@@ -229,8 +233,10 @@ def as_plain(value: Any, of: OdpsType) -> Any:
             pairs = value.items() if isinstance(value, dict) else value
             return {as_plain(key, of.children[0]): as_plain(item, of.children[1]) for key, item in pairs}
         case "struct":
-            fields = value.values() if isinstance(value, dict) else value
-            return {n: as_plain(v, child) for n, v, child in zip(of.field_names, fields, of.children, strict=True)}
+            if not isinstance(value, dict):
+                value = dict(zip(of.field_names, value, strict=True))
+            assert tuple(value) == of.field_names
+            return {name: as_plain(value[name], child) for name, child in zip(of.field_names, of.children, strict=True)}
     return value
 
 

@@ -24,9 +24,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::Warning:odps", "ignore::Warning
 
 
 @st.composite
-def tables(draw: st.DrawFn, *, arrow: bool, json: bool) -> tuple[list[str], list[list[Any]]]:
+def tables(draw: st.DrawFn, *, arrow: bool, pyodps_arrow: bool) -> tuple[list[str], list[list[Any]]]:
     """Column types and rows of plain values."""
-    columns = draw(st.lists(types(arrow=arrow, json_too=json), min_size=1, max_size=_MOST_COLUMNS))
+    columns = draw(st.lists(types(arrow=arrow, pyodps_arrow=pyodps_arrow), min_size=1, max_size=_MOST_COLUMNS))
     row = st.tuples(*map(values, columns)).map(list)
     return columns, draw(st.lists(row, min_size=1, max_size=_MOST_ROWS))
 
@@ -52,7 +52,7 @@ def _test(writer: str, examples: int) -> Any:
     phases = [Phase.explicit, Phase.reuse, Phase.generate]
 
     @settings(max_examples=examples, deadline=None, phases=phases, suppress_health_check=[HealthCheck.too_slow])
-    @given(table=tables(arrow=way.arrow, json=way.json))
+    @given(table=tables(arrow=way.arrow, pyodps_arrow=way.pyodps_arrow))
     def run(peers: Peers, table: tuple[list[str], list[list[Any]]]) -> None:
         check(peers, writer, table)
 
