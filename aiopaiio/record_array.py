@@ -45,6 +45,10 @@ class Records(np.recarray[Any, Any]):
             return found.item()
         return found.view(np.ndarray) if isinstance(key, str) else found
 
+    def __radd__(self, other: Any) -> Any:
+        # ``some_list += rows`` asks here first, and then, without an answer, extends the list.
+        return NotImplemented if isinstance(other, list) else super().__radd__(other)
+
     def tolist(self) -> list[Any]:
         """The rows as a list of tuples."""
         names = self.dtype.names

@@ -28,6 +28,9 @@ __all__ = ["Bridge", "bridge"]
 _STOP_SECONDS = 5.0
 """How long the end of the program waits for connections to be closed."""
 
+_START_SECONDS = 30.0
+"""How long a fork waits for a bridge that is being started by another thread."""
+
 _SIGNAL_CHECK_SECONDS = 0.25
 
 _log = logging.getLogger(__name__)
@@ -233,6 +236,7 @@ async def _logged(function: Callable[[], Awaitable[Any]]) -> None:
 
 _current: Bridge | None = None
 _starting = threading.Lock()
+_held_for_fork = False
 
 
 def bridge() -> Bridge:
@@ -245,12 +249,23 @@ def bridge() -> Bridge:
     return _current
 
 
+def _wait_for_start() -> None:
+    # A start imports modules. A fork in its midst would leave them half imported in the child, and locked for ever.
+    global _held_for_fork
+    _held_for_fork = _starting.acquire(timeout=_START_SECONDS)
+
+
+def _go_on_in_parent() -> None:
+    if _held_for_fork:
+        _starting.release()
+
+
 def _forget_in_child() -> None:
     global _current, _starting
     if _current is not None:
         _current.forked = True
     _current = None
-    # Another thread of the parent may have held it, and does not exist here.
+    # Whoever held it may not exist here.
     _starting = threading.Lock()
 
 
@@ -259,5 +274,5 @@ def _stop_at_exit() -> None:
         _current.stop()
 
 
-os.register_at_fork(after_in_child=_forget_in_child)
+os.register_at_fork(before=_wait_for_start, after_in_parent=_go_on_in_parent, after_in_child=_forget_in_child)
 atexit.register(_stop_at_exit)

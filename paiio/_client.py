@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import aiopaiio.compression  # noqa: F401  # else imported by the first open, while another thread may fork
 from aiopaiio.client import Client
 from aiopaiio.config import load_config
 from paiio._bridge import Bridge

@@ -113,7 +113,9 @@ def test_rows_are_plain_tuples_of_plain_values(rows: Records) -> None:
     assert rows[-1][0] == 5
     gathered: list[Any] = []
     gathered.extend(rows)
-    assert gathered == rows.tolist()
+    alias = gathered
+    alias += rows
+    assert gathered == rows.tolist() * 2
     assert next(zip(*rows, strict=True)) == (0, 1, 2, 3, 4, 5)
     with pytest.raises(IndexError):
         rows[6]
