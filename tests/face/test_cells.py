@@ -69,7 +69,7 @@ def written(cell: Any, type_text: str, *, cast: bool = True) -> Any:
         ({"b": "x"}, "struct<a:int,b:string>", {"a": None, "b": "x"}),
         (None, "double", None),
         (np.datetime64("NaT"), "timestamp", None),
-        (np.timedelta64("NaT"), "interval_day_time", None),
+        (np.timedelta64("NaT", "ns"), "interval_day_time", None),
         (pd.NaT, "datetime", None),
         (pd.NA, "bigint", None),
     ],
