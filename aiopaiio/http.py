@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import formatdate, parsedate_to_datetime
 from ipaddress import ip_address
@@ -20,6 +20,7 @@ from urllib.parse import quote, urlsplit
 from xml.etree import ElementTree
 
 import aiohttp
+import anyio
 from yarl import URL
 
 from aiopaiio import errors
@@ -34,6 +35,7 @@ LARGEST_CONTROL_BODY_BYTES = 64 << 20
 
 _CLOSED_MEANWHILE = "the client was closed while an answer was awaited"
 _READ_BUFFER_BYTES = 1 << 18
+_SENT_PIECE_BYTES = 1 << 20
 _KEEP_ALIVE_SECONDS = 60.0
 
 
@@ -90,15 +92,20 @@ class Answer:
 class Body:
     """The body of an answer while it arrives."""
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, silence_seconds: float | None) -> None:
         self._response = response
+        self._silence_seconds = silence_seconds
         self.request_id = response.headers.get("x-odps-request-id")
         self.content_encoding = response.headers.get("Content-Encoding", "identity")
 
     async def read_piece(self) -> bytes:
         """The next bytes, however many there are; ``b""`` at the end of the body."""
+        content = self._response.content
         with transport_errors(self.request_id):
-            return await self._response.content.readany()
+            if self._silence_seconds is None:
+                return await content.readany()
+            with anyio.fail_after(self._silence_seconds):
+                return await content.readany()
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """All pieces up to the end of the body."""
@@ -144,8 +151,11 @@ class HttpClient:
         headers.setdefault("Accept-Encoding", "identity")
         headers.setdefault("User-Agent", "aiopaiio")
         await self._sign(request, headers)
-        body = request.body() if callable(request.body) else request.body
-        with transport_errors():
+        # aiohttp's time-out for reading also runs while a body is on its way out, and none bounds the sending itself.
+        silence = self._read_timeout_seconds if callable(request.body) else None
+        sending = anyio.CancelScope()
+        body = self._paced(request.body(), sending) if callable(request.body) else request.body
+        with transport_errors(), sending:
             try:
                 response = await self._open_session().request(
                     request.method,
@@ -153,17 +163,25 @@ class HttpClient:
                     headers=headers,
                     data=body,
                     allow_redirects=False,
+                    timeout=aiohttp.ClientTimeout(
+                        total=None,
+                        sock_connect=CONNECT_TIMEOUT_SECONDS,
+                        sock_read=self._read_timeout_seconds if silence is None else None,
+                    ),
                 )
             except RuntimeError as error:
                 if self._closed:
                     raise errors.ClosedError(_CLOSED_MEANWHILE) from error
                 raise
+        if sending.cancelled_caught:
+            raise errors.TransportTimeout("the service did not take the request's body, or answer it, in time")
         self.answered = True
         self._responses.add(response)
         try:
+            answer = Body(response, silence)
             if response.status >= 300:
-                raise await _refusal(response)
-            yield Body(response)
+                raise await _refusal(answer)
+            yield answer
         finally:
             self._responses.discard(response)
             response.release()
@@ -178,6 +196,15 @@ class HttpClient:
                 response.content.set_exception(errors.ClosedError(_CLOSED_MEANWHILE))
             await session.close()
 
+    async def _paced(self, body: AsyncIterator[Any], sending: anyio.CancelScope) -> AsyncIterator[memoryview]:
+        """The pieces of ``body``; cancels ``sending`` when one is not taken, or the last not answered, in time."""
+        async for piece in body:
+            view = memoryview(piece)
+            for start in range(0, len(view), _SENT_PIECE_BYTES):
+                sending.deadline = anyio.current_time() + self._read_timeout_seconds
+                yield view[start : start + _SENT_PIECE_BYTES]
+        sending.deadline = anyio.current_time() + self._read_timeout_seconds
+
     def _open_session(self) -> aiohttp.ClientSession:
         if self._process != os.getpid():
             raise errors.ForkedError("this client was made before fork; make a new one in the child process")
@@ -191,9 +218,6 @@ class HttpClient:
                 # A Content-Type that is added after signing makes the signature wrong.
                 skip_auto_headers=("Content-Type",),
                 auto_decompress=False,
-                timeout=aiohttp.ClientTimeout(
-                    total=None, sock_connect=CONNECT_TIMEOUT_SECONDS, sock_read=self._read_timeout_seconds
-                ),
                 read_bufsize=_READ_BUFFER_BYTES,
                 # A proxy of the environment is for other machines, not for a service on this one.
                 trust_env=not _is_loopback(self._config.endpoint),
@@ -262,13 +286,15 @@ def transport_errors(request_id: str | None = None) -> Any:
         raise errors.ConnectionLost(f"the connection broke: {reason}", request_id=request_id) from error
 
 
-async def _refusal(response: aiohttp.ClientResponse) -> errors.ServerError:
+async def _refusal(body: Body) -> errors.ServerError:
     """The typed error for an answer with a status of 300 and above."""
-    try:
-        with transport_errors():
-            text = (await response.content.read(1 << 16)).decode("utf-8", "replace")
-    except errors.TransportError:
-        text = ""  # the status line alone still says no
+    response = body._response
+    received = bytearray()
+    # Without a body, or with a part of it, the status line alone still says no.
+    with suppress(errors.TransportError):
+        while len(received) < 1 << 16 and (piece := await body.read_piece()):
+            received += piece
+    text = received.decode("utf-8", "replace")
     code, message, body_request_id = _error_fields(text)
     return errors.server_error(
         code,
