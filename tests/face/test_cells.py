@@ -68,7 +68,7 @@ def written(cell: Any, type_text: str, *, cast: bool = True) -> Any:
         ((1, "x"), "struct<a:int,b:string>", {"a": 1, "b": "x"}),
         ({"b": "x"}, "struct<a:int,b:string>", {"a": None, "b": "x"}),
         (None, "double", None),
-        (np.datetime64("NaT"), "timestamp", None),
+        (np.datetime64("NaT", "ns"), "timestamp", None),
         (np.timedelta64("NaT", "ns"), "interval_day_time", None),
         (pd.NaT, "datetime", None),
         (pd.NA, "bigint", None),
