@@ -123,10 +123,15 @@ class Arrays(CellType):
             here = position[:count]
             starts[first[:count] + number] = here
             flags = wire.bytes[here]
-            after = self._element.skip(wire, here + 1)
-            position[:count] = np.where(flags, here + 1, after)
             if (flags > 1).any():
                 raise StrayError("a NULL flag other than 0 and 1")
+            if flags.any():
+                there = np.flatnonzero(flags == 0)
+                after = self._element.skip(wire, here[there] + 1)
+                position[:count] += 1
+                position[there] = after
+            else:
+                position[:count] = self._element.skip(wire, here + 1)
             if (position[:count] > limit[:count]).any():
                 raise StrayError("an array that goes beyond its record", beyond=True)
         if (position > limit).any():

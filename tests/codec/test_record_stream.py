@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import struct
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from codec_rows import batches, in_pieces
-from hypothesis import given, settings
+from crc32c import crc32c
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aiopaiio.errors import MalformedStreamError, SchemaMismatchError, TimestampRangeError
+from aiopaiio.record_cells import Strings
 from aiopaiio.record_stream import RecordStreamDecoder, RecordStreamEncoder
 from aiopaiio.schema import SECONDS_NANOS, Column, arrow_schema
+from aiopaiio.varints import StrayError, Wire, number_bytes
 
 END_MARK = bytes.fromhex("80c0ff7f")
 
@@ -25,7 +30,7 @@ def table_of(columns: tuple[Column, ...], rows: list[dict[str, object]]) -> pa.R
     return pa.RecordBatch.from_pylist(rows, schema=arrow_schema(columns))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(batches(), st.lists(st.integers(1, 500), min_size=1))
 def test_round_trip(table: tuple[tuple[Column, ...], pa.RecordBatch], sizes: list[int]) -> None:
     columns, batch = table
@@ -39,7 +44,7 @@ def test_round_trip(table: tuple[tuple[Column, ...], pa.RecordBatch], sizes: lis
     assert pa.Table.from_batches(parts, batch.schema).combine_chunks().equals(pa.Table.from_batches([batch]))
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(batches())
 def test_batches_make_one_body(table: tuple[tuple[Column, ...], pa.RecordBatch]) -> None:
     columns, batch = table
@@ -192,6 +197,56 @@ def test_a_batch_of_other_columns_is_refused() -> None:
         encoder.encode(pa.record_batch([pa.array(["x"])], ["n"]))
     with pytest.raises(SchemaMismatchError, match="2 columns where 1"):
         encoder.encode(pa.record_batch([pa.array([1]), pa.array([1])], ["n", "m"]))
+
+
+def record(field: str, summed: bytes) -> bytes:
+    """A body of one record with one field, given its bytes and what its checksum covers."""
+    checksum = crc32c(b"\1\0\0\0" + summed)
+    of_checksums = crc32c(checksum.to_bytes(4, "little"))
+    footer = bytes.fromhex("f0ffff7f02f8ffff7f") + number_bytes(of_checksums)
+    return bytes.fromhex(field) + END_MARK + number_bytes(checksum) + footer
+
+
+def test_negative_nanoseconds_of_others_are_understood() -> None:
+    body = record("0a 02 01", struct.pack("<qi", 1, -1))
+    decoded = RecordStreamDecoder((Column("t", "timestamp"),)).decode(body)
+    assert decoded.column(0).cast(pa.int64()).to_pylist() == [999_999_999]
+    wide = RecordStreamDecoder((Column("t", "timestamp"),), wide_timestamps=True).decode(body)
+    assert wide.column(0).to_pylist() == [{"sec": 0, "nano": 999_999_999}]
+
+
+def test_a_map_whose_key_is_null_is_refused() -> None:
+    columns = (Column("m", "map<bigint,bigint>"),)
+    assert RecordStreamDecoder(columns).decode(record("0a 01 00 02 01 01", struct.pack("<q", 1))).num_rows == 1
+    with pytest.raises(MalformedStreamError, match="NULL key"):
+        RecordStreamDecoder(columns).decode(record("0a 01 01 01 00 02", struct.pack("<q", 1)))
+
+
+def test_a_map_with_more_keys_than_values_is_refused() -> None:
+    with pytest.raises(MalformedStreamError, match="another number of keys"):
+        RecordStreamDecoder((Column("m", "map<bigint,bigint>"),)).decode(record("0a 01 00 02 00", struct.pack("<q", 1)))
+
+
+def test_nanoseconds_beyond_32_bits_are_refused() -> None:
+    with pytest.raises(MalformedStreamError, match="more than 32 bits"):
+        RecordStreamDecoder((Column("t", "timestamp"),)).decode(record("0a 02 808080808001", struct.pack("<qi", 1, 0)))
+
+
+@pytest.mark.parametrize("content", ["03616263", "05616263", "ffffffffff0f616263", "ffffffffffffffffff01616263"])
+def test_no_string_reaches_beyond_its_record(content: str) -> None:
+    """Nor beyond the bytes at hand, where Arrow would follow without a question."""
+    wire = Wire(bytes.fromhex(content))
+    with pytest.raises(StrayError):
+        Strings(pa.string()).read(wire, np.array([0]), np.array([3]))
+
+
+def test_null_elements_are_not_walked_over() -> None:
+    """What follows a NULL is another element, and must not be taken for the value that is not there."""
+    columns = (Column("a", "array<array<string>>"),)
+    batch = table_of(columns, [{"a": [None, ["x" * 200], None, None, ["y", None]]}] * 100)
+    decoder = RecordStreamDecoder(columns)
+    assert decoder.decode(encoded(columns, batch)).equals(batch)
+    assert decoder._step_rows == 1 << 14, "the records were read one by one"
 
 
 def test_vectors_of_another_length_are_refused() -> None:
