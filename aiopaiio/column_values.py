@@ -106,7 +106,8 @@ def typed_dtype(shape: Shape, arrow: pa.DataType) -> np.dtype[Any]:
     """The type of a column's field in a record array when no row of it is odd (see :class:`ColumnValues`)."""
     match shape.kind:
         case "number":
-            return np.dtype(arrow.to_pandas_dtype())
+            dtype: np.dtype[Any] = np.dtype(arrow.to_pandas_dtype())
+            return dtype
         case "datetime":
             return np.dtype(np.int64)
         case "date":

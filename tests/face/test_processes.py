@@ -57,7 +57,12 @@ def source_of(program: str, **names: object) -> str:
 
 def environment() -> dict[str, str]:
     paths = [str(_ROOT), os.environ.get("PYTHONPATH", "")]
-    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "PYTHONUNBUFFERED": "1"}
+    return os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "PYTHONUNBUFFERED": "1",
+        # Python 3.12 warns of every fork of a process with threads, which is what is tried here.
+        "PYTHONWARNINGS": "ignore:This process:DeprecationWarning",
+    }
 
 
 def numbered(count: int) -> list[tuple[int, str]]:
