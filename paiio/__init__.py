@@ -24,6 +24,9 @@ __all__ = ["OutOfRangeException", "TableReader", "TableWriter", "python_io"]
 
 
 def __getattr__(name: str) -> Any:
+    if name in ("data", "TableRecordDataset"):  # not in __all__: a star import must not need TensorFlow
+        data = importlib.import_module("paiio.data")
+        return data if name == "data" else data.TableRecordDataset
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     python_io = importlib.import_module("paiio.python_io")
