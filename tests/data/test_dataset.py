@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from decimal import Decimal
 
 import numpy as np
@@ -13,6 +14,7 @@ tf = pytest.importorskip("tensorflow", reason="datasets need TensorFlow")
 import paiio  # noqa: E402
 from aiopaiio import errors  # noqa: E402
 from aiopaiio.local import LocalService  # noqa: E402
+from paiio.data._iteration import Iteration  # noqa: E402
 
 from .conftest import DEFAULTS, MakeTable, numbered, numbered_rows, rows_of  # noqa: E402
 
@@ -155,15 +157,22 @@ def test_empty_tables_and_slices(make_table: MakeTable) -> None:
     assert rows_of(Dataset(make_table(numbered(1)), DEFAULTS, slice_id=1, slice_count=2)) == []
 
 
-def test_the_next_table_is_opened_ahead(make_table: MakeTable, service: LocalService) -> None:
+def test_the_next_table_and_the_next_pass_are_opened_ahead(make_table: MakeTable, service: LocalService) -> None:
     paths = [make_table(numbered(5)), make_table(numbered(5, 5)), make_table(numbered(5, 10))]
+    dataset = Dataset(paths, DEFAULTS).repeat(2)
+    # Without TensorFlow, which may ask for more than it is asked for.
+    iteration = Iteration(dataset._read, dataset._plan, dataset._layout, [path.encode() for path in paths])
     before = service.statistics.requests["create_download"]
-    iterator = iter(Dataset(paths, DEFAULTS).batch(5))
-    next(iterator)
-    # Nobody has asked for a row of the second.
-    while service.statistics.requests["create_download"] < before + 2:
-        pass
-    assert service.statistics.requests["create_download"] == before + 2
+    arrays = iteration.arrays()
+    for opened in (2, 3, 4, 5, 6, 6):
+        while not next(arrays)[0].size:
+            pass
+        # Nobody has asked for a row of the last one yet.
+        while service.statistics.requests["create_download"] < before + opened:
+            time.sleep(0.001)
+        assert service.statistics.requests["create_download"] == before + opened
+    assert list(arrays) == []
+    assert service.statistics.requests["create_download"] == before + 6
 
 
 # ------------------------------------------------------------------------------------------------------------ errors
