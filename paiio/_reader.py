@@ -49,6 +49,8 @@ class TableReader:
     A reader belongs to one thread at a time and does not survive ``fork``: open it in the child.
     """
 
+    _end_of_table = OutOfRangeException
+
     def __init__(
         self,
         table: str,
@@ -91,8 +93,13 @@ class TableReader:
         self._past_end = False
 
     def __repr__(self) -> str:
-        state = "closed" if self._closed else f"at row {self._received - self._cursor.rows} of {self._row_count}"
+        state = "closed" if self._closed else f"at row {self._position} of {self._row_count}"
         return f"<paiio.TableReader, {state}>"
+
+    @property
+    def _position(self) -> int:
+        """The row that is read next, counted from the slice's start."""
+        return self._received - self._cursor.rows
 
     # --------------------------------------------------------------------------------------------------------- reading
 
@@ -111,14 +118,14 @@ class TableReader:
         self._receive(wanted)
         if not cursor.rows and self._received >= self._row_count:
             self._past_end = True
-            raise OutOfRangeException(END_OF_TABLE)
+            raise self._end_of_table(END_OF_TABLE)
         return cursor.take(min(wanted, cursor.rows))
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         """The rows that are left, one by one, as tuples."""
         while True:
             try:
-                rows = self.read(_ITERATION_ROWS)
+                rows = self.read(_ITERATION_ROWS, allow_smaller_final_batch=True)
             except OutOfRangeException:
                 return
             yield from rows
@@ -135,8 +142,13 @@ class TableReader:
             self._past_end = True
             self._cursor.clear()
             self._received = self._row_count
-            raise OutOfRangeException(END_OF_TABLE)
-        ahead = target - (self._received - self._cursor.rows)
+            raise self._end_of_table(END_OF_TABLE)
+        self._go_to(target)
+
+    def _go_to(self, target: int) -> None:
+        """Go on with this row, counted from the slice's start; also from beyond the end."""
+        self._past_end = False
+        ahead = target - self._position
         if 0 <= ahead < self._cursor.rows:
             self._cursor.skip(ahead)
         else:

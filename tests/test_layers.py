@@ -52,7 +52,7 @@ ONLY_IN = {
     "requests": (),
     "sqlite3": ("aiopaiio.local.storage",),
     "subprocess": (),
-    "tensorflow": ("paiio.data",),
+    "tensorflow": ("paiio.data", "paiio.compat.tensorflow_io"),
     "threading": ("paiio._bridge", "aiopaiio.local"),
 }
 NOT_IN_PURE = {"aiohttp", "anyio", "asyncio", "selectors", "socket", "ssl", "threading", "time", "urllib.request"}
@@ -201,6 +201,8 @@ def test_the_layers_name_modules_that_exist() -> None:
         ("paiio._reader", "from paiio.python_io import TableReader"),
         ("paiio._reader", "import aiopaiio.local"),
         ("paiio.python_io", "import tensorflow as tf"),
+        ("paiio.compat", "import tensorflow as tf"),
+        ("paiio._reader", "import paiio.compat.common_io"),
         ("aiopaiio.utils", ""),
     ],
 )
