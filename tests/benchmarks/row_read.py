@@ -49,15 +49,13 @@ def pyodps_records(bench: Bench, name: str) -> list[Any]:
 
 
 def require_rows(rows: Iterable[Any], expected: list[tuple[Any, ...]]) -> None:
-    """Raise :class:`WrongRows` unless all cells are equal and of the same class."""
-    count = 0
-    for got, row in zip(rows, expected, strict=False):
-        cells = tuple(got) if isinstance(got, tuple) else tuple(got.values)
-        if cells != row:
-            raise WrongRows(f"row {count} is {cells} instead of {row}")
-        count += 1
-    if count != len(expected) or next(iter(rows if isinstance(rows, Iterator) else ()), None) is not None:
-        raise WrongRows(f"{count} rows, or more, instead of {len(expected)}")
+    """Raise :class:`WrongRows` unless all cells are equal; ``rows`` are tuples or PyODPS's records."""
+    got = [row if isinstance(row, tuple) else tuple(row.values) for row in rows]
+    if len(got) != len(expected):
+        raise WrongRows(f"{len(got)} rows instead of {len(expected)}")
+    for number, (row, right) in enumerate(zip(got, expected, strict=True)):
+        if row != right:
+            raise WrongRows(f"row {number} is {row} instead of {right}")
 
 
 def _read(name: str, rows_at_once: int) -> list[Any]:

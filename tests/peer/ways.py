@@ -98,7 +98,8 @@ def _aiopaiio_batches(peers: Peers, table: str, types: Types, rows: Rows) -> Non
 def _paiio_rows(peers: Peers, table: str, types: Types, rows: Rows) -> None:
     with python_io.TableWriter(path_of(table)) as writer:
         for cells in _cells(rows, types, for_aiopaiio):
-            writer.write(cells, range(len(types)))
+            # A row by itself is of scalars: a tuple that begins with a list looks like many rows.
+            writer.write([cells], range(len(types)))
 
 
 # ------------------------------------------------------------------------------------------------------------- reading
