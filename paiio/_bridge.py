@@ -31,6 +31,9 @@ _STOP_SECONDS = 5.0
 _START_SECONDS = 30.0
 """How long a fork waits for a bridge that is being started by another thread."""
 
+_PAUSE_SECONDS = 5.0
+"""How long a fork waits for the loop to come to rest."""
+
 _SIGNAL_CHECK_SECONDS = 0.25
 
 _log = logging.getLogger(__name__)
@@ -196,6 +199,32 @@ class Bridge:
         self._posted.add(task)
         task.add_done_callback(self._posted.discard)
 
+    # ------------------------------------------------------------------------------------------------- around a fork
+
+    def pause(self) -> Callable[[], None]:
+        """Hold the loop between two callbacks; gives what lets it go on.
+
+        So a fork meets it where it holds no lock: neither an import's, nor a logger's, nor a memory allocator's, all of
+        which would stay locked in the child. A loop that does not come to rest in time is not waited for.
+        """
+        paused, go_on = threading.Lock(), threading.Lock()
+        paused.acquire()
+        go_on.acquire()
+
+        def rest() -> None:
+            paused.release()
+            go_on.acquire()
+
+        assert self._loop is not None  # started
+        if threading.get_ident() != self._thread.ident and self._thread.is_alive():
+            try:
+                self._loop.call_soon_threadsafe(rest)
+            except RuntimeError:
+                pass  # it has stopped
+            else:
+                paused.acquire(timeout=_PAUSE_SECONDS)
+        return go_on.release
+
     # -------------------------------------------------------------------------------------------------------- endings
 
     def _cancel(self, call: _Call) -> None:
@@ -236,7 +265,7 @@ async def _logged(function: Callable[[], Awaitable[Any]]) -> None:
 
 _current: Bridge | None = None
 _starting = threading.Lock()
-_held_for_fork = False
+_go_on_after_fork: Callable[[], None]
 
 
 def bridge() -> Bridge:
@@ -249,15 +278,23 @@ def bridge() -> Bridge:
     return _current
 
 
-def _wait_for_start() -> None:
+def _pause_for_fork() -> None:
+    global _go_on_after_fork
     # A start imports modules. A fork in its midst would leave them half imported in the child, and locked for ever.
-    global _held_for_fork
-    _held_for_fork = _starting.acquire(timeout=_START_SECONDS)
+    held = _starting.acquire(timeout=_START_SECONDS)
+    go_on = _current.pause() if _current is not None else None
+
+    def go_on_after_fork() -> None:
+        if go_on is not None:
+            go_on()
+        if held:
+            _starting.release()
+
+    _go_on_after_fork = go_on_after_fork
 
 
 def _go_on_in_parent() -> None:
-    if _held_for_fork:
-        _starting.release()
+    _go_on_after_fork()
 
 
 def _forget_in_child() -> None:
@@ -274,5 +311,5 @@ def _stop_at_exit() -> None:
         _current.stop()
 
 
-os.register_at_fork(before=_wait_for_start, after_in_parent=_go_on_in_parent, after_in_child=_forget_in_child)
+os.register_at_fork(before=_pause_for_fork, after_in_parent=_go_on_in_parent, after_in_child=_forget_in_child)
 atexit.register(_stop_at_exit)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+# These two would else be imported by the first reader, while another thread may fork and leave them half imported.
+import encodings.utf_8_sig  # noqa: F401  # of the configuration file
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-import aiopaiio.compression  # noqa: F401  # else imported by the first open, while another thread may fork
+import aiopaiio.compression  # noqa: F401
 from aiopaiio.client import Client
 from aiopaiio.config import load_config
 from paiio._bridge import Bridge

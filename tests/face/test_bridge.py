@@ -192,3 +192,18 @@ def test_stopping_ends_waiting_calls() -> None:
     stopped.stop()
     thread.join(10)
     assert len(errors) == 1
+
+
+def test_a_paused_loop_does_nothing_until_it_may_go_on() -> None:
+    go_on = bridge().pause()
+    ran = threading.Event()
+
+    async def work() -> None:
+        ran.set()
+
+    bridge().post(work)
+    assert not ran.is_set()
+    go_on()
+    assert ran.wait(10)
+    bridge().pause()()
+    assert bridge().call(add, 1, 2) == 3

@@ -154,7 +154,7 @@ def test_a_fork_with_an_open_writer(make_table: MakeTable) -> None:
     assert sorted(rows_of(path)) == [(1,), (3,)]
 
 
-def test_forks_while_other_threads_start_the_bridge_and_read(make_table: MakeTable) -> None:
+def test_forks_while_other_threads_start_and_use_the_bridge(make_table: MakeTable) -> None:
     done = run(
         """
         import os, sys, threading
@@ -164,8 +164,14 @@ def test_forks_while_other_threads_start_the_bridge_and_read(make_table: MakeTab
             with paiio.TableReader(PATH) as reader:
                 return sum(len(row) for row in reader) // 2
 
+        def use():
+            while not done.is_set():
+                with paiio.TableReader(PATH) as reader:
+                    reader.get_row_count()
+
+        done = threading.Event()
         paiio.python_io  # imported: a fork in the midst of an import is nobody's to mend
-        threads = [threading.Thread(target=read) for _ in range(4)]
+        threads = [threading.Thread(target=use) for _ in range(4)]
         for thread in threads:
             thread.start()
         codes = []
@@ -174,6 +180,7 @@ def test_forks_while_other_threads_start_the_bridge_and_read(make_table: MakeTab
             if pid == 0:
                 os._exit(0 if read() == COUNT else 1)
             codes.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        done.set()
         for thread in threads:
             thread.join()
         print(codes)
