@@ -208,7 +208,10 @@ class RecordStreamDecoder:
             if not final:
                 return None
             raise TruncatedStreamError(f"the body ended inside the checksum of record {self._row_count}")
-        self._accept(wire, rows)
+        try:
+            self._accept(wire, rows)
+        except StrayError as error:
+            raise MalformedStreamError(f"the checksum of record {self._row_count} is damaged: {error}") from error
         return rows
 
     def _read(self, wire: Wire, starts: Positions, limits: Positions) -> _Rows:
