@@ -238,11 +238,12 @@ class TableWriter:
         """Say on the service that this writer has the slice, and fail if another one has it."""
         listed = await self._tunnel.reload_upload(self._session)
         shared.check_unclaimed(self._slice_id, listed.blocks)
-        claim = shared.block_ids(self._slice_id).choose_claim()
-        await self._uploads.put(claim, self._builder.empty_block())
+        claims = shared.block_ids(self._slice_id).choose_claims()
+        for claim in claims:
+            await self._uploads.put(claim, self._builder.empty_block())
         await self._uploads.finish()
         listed = await self._tunnel.reload_upload(self._session)
-        shared.check_unclaimed(self._slice_id, listed.blocks, claim)
+        shared.check_unclaimed(self._slice_id, listed.blocks, claims)
 
     async def _close_slice(self, shared: SharedUpload) -> None:
         ids = shared.block_ids(self._slice_id)
