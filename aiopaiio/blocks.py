@@ -15,7 +15,8 @@ from aiopaiio.compression import compressor
 from aiopaiio.errors import ClosedError
 from aiopaiio.record_stream import RecordStreamEncoder
 from aiopaiio.schema import Column, arrow_schema
-from aiopaiio.tunnel import Tunnel, UploadSession
+from aiopaiio.sessions import UploadSession
+from aiopaiio.tunnel import Tunnel
 
 __all__ = ["Block", "BlockBuilder", "BlockUploads"]
 

@@ -12,18 +12,20 @@ import anyio
 import pyarrow as pa
 
 from aiopaiio import errors
-from aiopaiio.columns import check_column_lists, parse_column_names, plan_columns
 from aiopaiio.commit import commit_once
-from aiopaiio.config import Config, load_config
+from aiopaiio.config import load_config
+from aiopaiio.embedded import EmbeddedService
 from aiopaiio.http import Account, HttpClient
 from aiopaiio.opening import Opening
+from aiopaiio.read_planning import plan_read
 from aiopaiio.reader import ReadOptions, TableRead, TableReader, WireForm
 from aiopaiio.retry import RetryPolicy
+from aiopaiio.service_api import ServiceApi
 from aiopaiio.shared_upload import SharedUpload
 from aiopaiio.slice_lock import SliceLock
-from aiopaiio.slicing import RowRange, slice_rows
+from aiopaiio.statements import run_statement
 from aiopaiio.table_path import TablePath, parse_paths
-from aiopaiio.tunnel import DownloadSession, Tunnel
+from aiopaiio.tunnel import Tunnel
 from aiopaiio.writer import BLOCK_BYTES, TableWriter, WriteOptions
 
 if TYPE_CHECKING:
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["Client"]
 
 MEMORY_LIMIT_BYTES = 256 << 20
-_SESSIONS_AT_ONCE = 16
 
 
 class Client:
@@ -85,7 +86,7 @@ class Client:
         self._connecting = anyio.Lock()
         self._http: HttpClient | None = None
         self._tunnel: Tunnel | None = None
-        self._embedded: _EmbeddedService | None = None
+        self._embedded: EmbeddedService | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
 
@@ -137,7 +138,7 @@ class Client:
             read = (
                 path
                 if isinstance(path, TableRead)
-                else await _plan_read(tunnel, path, selected_cols, excluded_cols, slice_id, slice_count)
+                else await plan_read(tunnel, path, selected_cols, excluded_cols, slice_id, slice_count)
             )
             return TableReader(tunnel, read, options)
 
@@ -257,7 +258,7 @@ class Client:
         if not project:
             raise errors.ConfigError("no project: name one, or put project_name into the configuration")
         tunnel = await self._connect()
-        return await tunnel.run_statement(project, schema, statement)
+        return await run_statement(tunnel.service, project, schema, statement)
 
     # -------------------------------------------------------------------------------------------------------- closing
 
@@ -296,60 +297,12 @@ class Client:
             if self._tunnel is None:
                 config = self._config
                 if config.local_root is not None:
-                    embedded = _EmbeddedService(config.local_root)
+                    embedded = EmbeddedService(config.local_root)
                     config = await embedded.start(config)
                     self._embedded = embedded
                 self._http = HttpClient(config, account=self._account, read_timeout_seconds=self._read_timeout_seconds)
-                self._tunnel = Tunnel(self._http, config, self._retry)
+                self._tunnel = Tunnel(ServiceApi(self._http, config, self._retry))
             return self._tunnel
-
-
-class _EmbeddedService:
-    """The service for one machine in this event loop, held open by a task of its own."""
-
-    def __init__(self, root: str) -> None:
-        self._root = os.path.expanduser(root)
-        self._stop = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-
-    async def start(self, config: Config) -> Config:
-        """Start it; the configuration with its address and keys."""
-        ready: asyncio.Future[Config] = asyncio.get_running_loop().create_future()
-        self._task = asyncio.create_task(self._hold(config, ready), name=f"aiopaiio embedded service {self._root}")
-        try:
-            return await ready
-        except BaseException:
-            # Given up before it was ready: nobody else would stop it.
-            with anyio.CancelScope(shield=True):
-                await self.stop()
-            raise
-
-    async def stop(self) -> None:
-        self._stop.set()
-        if self._task is not None:
-            await asyncio.wait([self._task])
-
-    async def _hold(self, config: Config, ready: asyncio.Future[Config]) -> None:
-        from aiopaiio.local import serve
-
-        try:
-            async with serve(self._root) as service:
-                if not ready.done():
-                    ready.set_result(
-                        config.replace(
-                            endpoint=service.endpoint,
-                            tunnel_endpoint=service.tunnel_endpoint,
-                            access_id=service.access_id,
-                            access_key=service.access_key,
-                            security_token=None,
-                            region=None,
-                        )
-                    )
-                await self._stop.wait()
-        except Exception as error:
-            if ready.done():
-                raise
-            ready.set_exception(error)
 
 
 def _one_partition(path: str | TablePath) -> TablePath:
@@ -357,50 +310,3 @@ def _one_partition(path: str | TablePath) -> TablePath:
     if len(table.partitions) > 1 or table.rows is not None:
         raise errors.TablePathError(f"{table}: a writer takes one table or partition, and no row range")
     return table
-
-
-async def _plan_read(
-    tunnel: Tunnel,
-    path: str | TablePath,
-    selected_cols: str | Iterable[str] | None,
-    excluded_cols: str | Iterable[str] | None,
-    slice_id: int,
-    slice_count: int,
-) -> TableRead:
-    table = path if isinstance(path, TablePath) else TablePath.parse(path)
-    selected, excluded = parse_column_names(selected_cols), parse_column_names(excluded_cols)
-    # What is wrong whatever the table holds costs no session.
-    check_column_lists(selected, excluded)
-    slice_rows(RowRange(0, 0), slice_id, slice_count)
-    sessions = await _create_sessions(tunnel, table)
-    plan = plan_columns(sessions[0].schema, selected, excluded)
-    total = RowRange(0, sum(session.row_count for session in sessions))
-    rows = total if table.rows is None else table.rows
-    if rows.stop > total.stop:
-        raise errors.SliceError(f"{table}: the row range {rows} goes beyond the end, there are {total.stop} rows")
-    return TableRead(table, plan, slice_rows(rows, slice_id, slice_count), sessions)
-
-
-async def _create_sessions(tunnel: Tunnel, table: TablePath) -> tuple[DownloadSession, ...]:
-    parts = [table.with_partition(spec) for spec in table.partitions] or [table.with_partition(None)]
-    sessions: list[DownloadSession | None] = [None] * len(parts)
-    limiter = anyio.CapacityLimiter(_SESSIONS_AT_ONCE)
-    failures: list[errors.Error] = []
-
-    async def create(index: int) -> None:
-        try:
-            async with limiter:
-                sessions[index] = await tunnel.create_download(parts[index])
-        except errors.Error as error:
-            failures.append(error)
-            group.cancel_scope.cancel()
-
-    async with anyio.create_task_group() as group:
-        for index in range(len(parts)):
-            group.start_soon(create, index)
-    if failures:
-        raise failures[0]
-    created = tuple(session for session in sessions if session is not None)
-    if len({session.schema for session in created}) > 1:
-        raise errors.SchemaMismatchError(f"{table}: the partitions have different schemas; read them one by one")
-    return created

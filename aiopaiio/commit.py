@@ -8,7 +8,8 @@ from collections.abc import Mapping
 import anyio
 
 from aiopaiio.errors import CommitError, Error, SessionConflict, SessionExpired
-from aiopaiio.tunnel import Tunnel, UploadSession
+from aiopaiio.sessions import UploadSession
+from aiopaiio.tunnel import Tunnel
 
 __all__ = ["check_blocks", "commit_once"]
 

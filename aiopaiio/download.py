@@ -19,9 +19,10 @@ from aiopaiio.compression import decompressor
 from aiopaiio.http import Body
 from aiopaiio.range_planner import RangePlanner
 from aiopaiio.record_stream import RecordStreamDecoder
+from aiopaiio.sessions import DownloadSession
 from aiopaiio.slicing import RowRange
 from aiopaiio.snapshot import Snapshot
-from aiopaiio.tunnel import DownloadSession, Tunnel
+from aiopaiio.tunnel import Tunnel
 
 __all__ = ["RangeDownload", "RowSource"]
 
@@ -109,7 +110,7 @@ class RangeDownload:
                     await self._snapshot.renew(session)
                 except errors.Error as error:
                     if isinstance(error, errors.ConnectFailed):
-                        self._source.tunnel.forget_tunnel_endpoint(session.table.project)
+                        self._source.tunnel.service.forget_tunnel_endpoint(session.table.project)
                     if self._fall_back(error):
                         continue
                     if self._position == before or not error.retryable:
@@ -129,7 +130,7 @@ class RangeDownload:
             [column.name for column in source.plan.wire_columns],
             arrow=source.arrow,
             encoding=source.encoding,
-            tunnel_endpoint=await source.tunnel.tunnel_endpoint(session.table.project),
+            tunnel_endpoint=await source.tunnel.service.tunnel_endpoint(session.table.project),
         )
         async with request as body:
             try:

@@ -11,20 +11,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import pyarrow as pa
 
 from aiopaiio import errors
+from aiopaiio.arguments import one_of, whole_number
 from aiopaiio.columns import ColumnPlan
 from aiopaiio.download import RowSource
 from aiopaiio.prefetch import Prefetch, Segment
 from aiopaiio.range_planner import RangePlanner
 from aiopaiio.schema import TableSchema, arrow_schema, arrow_wire_supported
+from aiopaiio.sessions import DownloadSession
 from aiopaiio.slicing import RowRange
 from aiopaiio.snapshot import Snapshot
 from aiopaiio.table_path import TablePath
-from aiopaiio.tunnel import DownloadSession, Tunnel
+from aiopaiio.tunnel import Tunnel
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -70,6 +72,12 @@ class ReadOptions:
     wide_timestamps: bool | Literal["auto"] = False
     encoding: str = "identity"
     memory_limit_bytes: int = field(default=256 << 20)
+
+    def __post_init__(self) -> None:
+        whole_number("concurrency", self.concurrency, least=0)
+        whole_number("capacity_rows", self.capacity_rows, least=0)
+        whole_number("memory_limit_bytes", self.memory_limit_bytes, least=1)
+        one_of("wire_form", self.wire_form, get_args(WireForm))
 
 
 class TableReader:

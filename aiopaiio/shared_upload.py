@@ -12,7 +12,7 @@ import random
 from dataclasses import dataclass
 
 from aiopaiio.errors import CommitError, SliceConflictError, SliceError
-from aiopaiio.tunnel import UploadedBlock, UploadSession
+from aiopaiio.sessions import UploadedBlock, UploadSession
 
 __all__ = ["BLOCK_IDS", "BlockIds", "SharedUpload"]
 

@@ -7,7 +7,8 @@ import logging
 import anyio
 
 from aiopaiio import errors
-from aiopaiio.tunnel import DownloadSession, Tunnel
+from aiopaiio.sessions import DownloadSession
+from aiopaiio.tunnel import Tunnel
 
 __all__ = ["Snapshot"]
 
@@ -35,7 +36,7 @@ class Snapshot:
             fresh = await self._tunnel.create_download(expired.table)
             if (fresh.row_count, fresh.schema) != (expired.row_count, expired.schema):
                 raise self._modified(expired, f"it has {fresh.row_count} rows now, and had {expired.row_count}")
-            modified = await self._tunnel.last_modified_seconds(expired.table)
+            modified = await self._tunnel.service.last_modified_seconds(expired.table)
             if expired.created_seconds is None or modified >= int(expired.created_seconds):
                 raise self._modified(expired, "it was modified since, or in the very second the session was made")
             logger.warning(

@@ -10,20 +10,22 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pyarrow as pa
 
 from aiopaiio import errors
+from aiopaiio.arguments import one_of, whole_number
 from aiopaiio.blocks import Block, BlockBuilder, BlockUploads
 from aiopaiio.cells import rows_to_batch
 from aiopaiio.commit import check_blocks, commit_once
 from aiopaiio.conform import as_batches, conform
 from aiopaiio.reader import WireForm
 from aiopaiio.schema import TableSchema, arrow_wire_supported
+from aiopaiio.sessions import UploadSession
 from aiopaiio.shared_upload import BLOCK_IDS, SharedUpload
 from aiopaiio.slice_lock import SliceLock
-from aiopaiio.tunnel import Tunnel, UploadSession
+from aiopaiio.tunnel import Tunnel
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -45,6 +47,9 @@ class WriteOptions:
     block_bytes: int = BLOCK_BYTES
 
     def __post_init__(self) -> None:
+        whole_number("concurrency", self.concurrency, least=0)
+        whole_number("block_bytes", self.block_bytes, least=1)
+        one_of("wire_form", self.wire_form, get_args(WireForm))
         if not 0 < self.block_bytes <= _SERVICE_LIMIT_BLOCK_BYTES:
             raise errors.UsageError(f"block_bytes must be 1 to {_SERVICE_LIMIT_BLOCK_BYTES}, not {self.block_bytes}")
 

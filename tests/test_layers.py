@@ -15,7 +15,7 @@ VALUES, PURE, HTTP, TUNNEL, TRANSFER, CLIENT, PACKAGE = range(7)
 LAYERS = {
     VALUES: {"config", "errors", "odps_types", "schema", "slicing", "table_path"},
     HTTP: {"http", "retry"},
-    TUNNEL: {"tunnel"},
+    TUNNEL: {"service_api", "statements", "tunnel"},
     TRANSFER: {
         "batch_queue",
         "blocks",
@@ -29,7 +29,7 @@ LAYERS = {
         "snapshot",
         "writer",
     },
-    CLIENT: {"client", "tables"},
+    CLIENT: {"client", "embedded", "read_planning", "tables"},
     PACKAGE: {""},
 }
 LAYER_OF = {name: layer for layer, names in LAYERS.items() for name in names}
@@ -42,7 +42,7 @@ FACE_PRIVATE, FACE_PACKAGE = 2, 5
 SERVICE = ["aiopaiio.local.storage", "aiopaiio.local.ddl", "aiopaiio.local"]
 
 # The embedded service of a ``local:DIR`` endpoint is started by the client, and by nobody else.
-EXCEPTIONS = {("aiopaiio.client", "aiopaiio.local")}
+EXCEPTIONS = {("aiopaiio.embedded", "aiopaiio.local")}
 
 # Foreign module -> where it may be imported.
 ONLY_IN = {
@@ -214,7 +214,7 @@ def test_what_points_up_is_seen(module: str, source: str) -> None:
     ("module", "source"),
     [
         ("aiopaiio.frames", "import zlib\nfrom aiopaiio.errors import ChecksumError"),
-        ("aiopaiio.client", "def late():\n    from aiopaiio.local import serve"),
+        ("aiopaiio.embedded", "def late():\n    from aiopaiio.local import serve"),
         ("aiopaiio.local.app", "import aiohttp\nfrom aiopaiio.arrow_stream import ArrowStreamDecoder"),
         ("aiopaiio.reader", "asyncio.create_task(pump())"),
         ("paiio.data", "import tensorflow as tf\nfrom paiio._bridge import bridge"),
