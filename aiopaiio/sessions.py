@@ -62,8 +62,8 @@ class UploadSession:
 def download_session(table: TablePath, answer: dict[str, Any], request_id: str | None) -> tuple[DownloadSession, str]:
     """The session that a JSON answer describes, and its status in lower case; while ``initiating`` it has no rows yet.
 
-    Raises :class:`~aiopaiio.errors.SessionExpired`, and :class:`~aiopaiio.errors.MalformedStreamError` when it describes
-    none.
+    Raises :class:`~aiopaiio.errors.SessionExpired`, and :class:`~aiopaiio.errors.MalformedStreamError` when it
+    describes none.
     """
     status = str(answer.get("Status", "normal")).lower()
     try:
