@@ -39,7 +39,7 @@ def mixed_rows(count: int) -> pa.RecordBatch:
 def wide_rows(columns: int, count: int) -> pa.RecordBatch:
     """``count`` rows of 64-bit columns, BIGINT and DOUBLE in turn, without NULL: features of a model."""
     number = np.arange(count)
-    made = [number]
+    made: list[Any] = [number]
     for column in range(1, columns):
         made.append(number * column if column % 2 == 0 else number * (0.5 + column))
     return pa.record_batch(made, names=["id", *(f"f{column}" for column in range(1, columns))])

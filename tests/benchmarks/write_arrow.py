@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 
@@ -30,8 +30,8 @@ def _case(bench: Bench, batch: pa.RecordBatch, rows_at_once: int) -> Case:
             for part in parts:
                 writer.write(part)
 
-    def write(concurrency: int, name: str) -> None:
-        bench.wait(bench.write_batches(name, batch, rows_at_once, concurrency=concurrency))
+    def writing(concurrency: int) -> Callable[[str], None]:
+        return lambda name: bench.wait(bench.write_batches(name, batch, rows_at_once, concurrency=concurrency))
 
     name = bench.load(batch)
     size = bench.body_bytes(name)
@@ -42,7 +42,7 @@ def _case(bench: Bench, batch: pa.RecordBatch, rows_at_once: int) -> Case:
             into_new_table(
                 bench,
                 f"aiopaiio write_batch, {concurrency} blocks at once",
-                lambda table, blocks=concurrency: write(blocks, table),
+                writing(concurrency),
                 batch,
                 expected,
             )
