@@ -144,7 +144,11 @@ async def serve(
             collecting.cancel()
             await asyncio.wait([collecting])
         await runner.cleanup()
-        await asyncio.get_running_loop().run_in_executor(None, running.close)
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, running.close)
+        except RuntimeError:
+            # At the end of the program there are no worker threads any more.
+            running.close()
 
 
 def _listen(host: str, port: int) -> socket.socket:
