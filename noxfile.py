@@ -16,6 +16,7 @@ SOURCES = ("aiopaiio/", "paiio/")
 
 nox.needs_version = ">=2025.5"
 nox.options.error_on_missing_interpreters = False
+nox.options.download_python = "never"
 nox.options.reuse_existing_virtualenvs = True
 
 
