@@ -12,6 +12,7 @@ import anyio
 import pyarrow as pa
 
 from aiopaiio import errors
+from aiopaiio.arguments import positive_number, whole_number
 from aiopaiio.commit import commit_once
 from aiopaiio.config import load_config
 from aiopaiio.embedded import EmbeddedService
@@ -79,6 +80,8 @@ class Client:
             region=region,
             quota_name=quota_name,
         )
+        whole_number("memory_limit_bytes", memory_limit_bytes, least=1)
+        positive_number("read_timeout_seconds", read_timeout_seconds)
         self._account = account
         self._retry = retry or RetryPolicy()
         self._memory_limit_bytes = memory_limit_bytes
@@ -130,7 +133,7 @@ class Client:
             wire_form=wire_form,
             wide_timestamps=wide_timestamps,
             encoding=encoding_of(compression),
-            memory_limit_bytes=memory_limit_bytes or self._memory_limit_bytes,
+            memory_limit_bytes=self._memory_limit_bytes if memory_limit_bytes is None else memory_limit_bytes,
         )
 
         async def open_it() -> TableReader:
@@ -167,7 +170,7 @@ class Client:
             selected_cols,
             excluded_cols,
             tables_at_once=tables_at_once,
-            memory_limit_bytes=memory_limit_bytes or self._memory_limit_bytes,
+            memory_limit_bytes=self._memory_limit_bytes if memory_limit_bytes is None else memory_limit_bytes,
         )
 
     # -------------------------------------------------------------------------------------------------------- writing
@@ -197,6 +200,7 @@ class Client:
         from aiopaiio.compression import encoding_of
 
         table = _one_partition(path)
+        slice_id = whole_number("slice_id", slice_id, least=0, error=errors.SliceError)
         options = WriteOptions(concurrency, wire_form, encoding_of(compression), block_bytes)
         if upload is not None:
             upload.block_ids(slice_id)

@@ -19,7 +19,12 @@ def parse_column_names(names: str | Iterable[str] | None) -> tuple[str, ...]:
     """Column names in lower case from ``"a, b"`` or an iterable; None and ``""`` mean none."""
     if names is None:
         return ()
+    if not isinstance(names, Iterable):
+        raise ColumnError(f"columns are named by a str or an iterable of str, not by {type(names).__name__}")
     parts = names.split(",") if isinstance(names, str) else list(names)
+    strange = next((part for part in parts if not isinstance(part, str)), None)
+    if strange is not None:
+        raise ColumnError(f"a column is named by a str, not by {type(strange).__name__} {strange!r:.50}")
     return tuple(name for part in parts if (name := part.strip().lower()))
 
 

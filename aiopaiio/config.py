@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from aiopaiio.errors import ConfigError
 
@@ -97,6 +98,11 @@ def load_config(
         raise ConfigError(f"no end_point: looked in {looked_in} and in the environment (ODPS_ENDPOINT)")
     if not endpoint.startswith((LOCAL_SCHEME, "http://", "https://")):
         raise ConfigError(f"end_point {endpoint!r} is neither http://HOST/api, https://HOST/api nor local:DIR")
+    if endpoint == LOCAL_SCHEME:
+        raise ConfigError(f"end_point {endpoint!r} names no folder: write {LOCAL_SCHEME}DIR")
+    _check_address("end_point", endpoint)
+    if values["tunnel_endpoint"]:
+        _check_address("tunnel_endpoint", values["tunnel_endpoint"])
     if keys_needed and not endpoint.startswith(LOCAL_SCHEME):
         for name in ("access_id", "access_key"):
             if not values[name]:
@@ -108,6 +114,19 @@ def load_config(
         access_key=values.pop("access_key") or "",
         **values,
     )
+
+
+def _check_address(name: str, address: str) -> None:
+    if address.startswith(LOCAL_SCHEME):
+        return
+    url = address if "://" in address else f"http://{address}"
+    try:
+        parts = urlsplit(url)
+        usable = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigError(f"{name} {address!r} has no usable host and port; write http://HOST[:PORT]/api")
 
 
 def _file_values(

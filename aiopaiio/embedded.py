@@ -7,7 +7,8 @@ import os
 
 import anyio
 
-from aiopaiio.config import Config
+from aiopaiio.config import LOCAL_SCHEME, Config
+from aiopaiio.errors import ConfigError
 
 __all__ = ["EmbeddedService"]
 
@@ -58,4 +59,6 @@ class EmbeddedService:
         except Exception as error:
             if ready.done():
                 raise
+            if isinstance(error, OSError):
+                error = ConfigError(f"end_point={LOCAL_SCHEME}{self._root}: cannot serve that folder: {error}")
             ready.set_exception(error)

@@ -186,8 +186,9 @@ class ServerError(Error):
         self.retry_after_seconds = retry_after_seconds
 
     def __str__(self) -> str:
+        text = super().__str__()
         label = self.code or f"HTTP {self.status}"
-        return f"{label}: {super().__str__()}"
+        return text if text.startswith(label) else f"{label}: {text}"
 
 
 class NoSuchObject(ServerError):
@@ -265,6 +266,15 @@ _BY_CODE: dict[str, type[ServerError]] = {
     "ODPS-0420095": AuthorizationError,
 }
 
+# What to do about it, where the service does not say; looked for in the code and in the message.
+_ADVICE = {
+    "ODPS-0410042": "check access_key",
+    "ODPS-0410051": "check access_id, access_key and security_token",
+    "InvalidURI": "check end_point, which usually ends in /api",
+    "MissingPartitionSpec": "put KEY=VALUE/... of one partition behind the table in the path",
+    "RequestTimeTooSkewed": "check the clock of this machine",
+}
+
 _BY_STATUS: dict[int, type[ServerError]] = {
     308: ServerUnavailable,  # another server of the fleet takes over; the same request reaches it
     401: AuthorizationError,
@@ -288,8 +298,10 @@ def server_error(
     cls = _BY_CODE.get(code) or _BY_STATUS.get(status)
     if cls is None:
         cls = ServerUnavailable if status >= 500 and status != 501 else ServerError
+    advice = next((advice for known, advice in _ADVICE.items() if known == code or known in message), None)
+    text = message or "no message"
     return cls(
-        message or "no message",
+        f"{text.rstrip('.')}; {advice}" if advice else text,
         code=code,
         status=status,
         retry_after_seconds=retry_after_seconds,

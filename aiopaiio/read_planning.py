@@ -46,13 +46,13 @@ async def _create_sessions(tunnel: Tunnel, table: TablePath) -> tuple[DownloadSe
     parts = [table.with_partition(spec) for spec in table.partitions] or [table.with_partition(None)]
     sessions: list[DownloadSession | None] = [None] * len(parts)
     limiter = anyio.CapacityLimiter(_SESSIONS_AT_ONCE)
-    failures: list[errors.Error] = []
+    failures: list[Exception] = []
 
     async def create(index: int) -> None:
         try:
             async with limiter:
                 sessions[index] = await tunnel.create_download(parts[index])
-        except errors.Error as error:
+        except Exception as error:
             failures.append(error)
             group.cancel_scope.cancel()
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 from tenacity.wait import wait_random_exponential
 
-from aiopaiio.errors import Error, ServerError, Throttled
+from aiopaiio.errors import Error, ServerError, Throttled, UsageError
 
 sleep = asyncio.sleep
 
@@ -31,6 +31,11 @@ class RetryPolicy:
     throttle_seconds: float = 600.0
     first_wait_seconds: float = 0.1
     longest_wait_seconds: float = 8.0
+
+    def __post_init__(self) -> None:
+        for name in ("outage_seconds", "throttle_seconds", "first_wait_seconds", "longest_wait_seconds"):
+            if not getattr(self, name) >= 0:
+                raise UsageError(f"{name} must not be negative, not {getattr(self, name)}")
 
     def gives_up(self, error: BaseException, elapsed_seconds: float) -> bool:
         """Whether ``error`` is final after ``elapsed_seconds`` without progress."""

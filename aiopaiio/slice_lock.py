@@ -13,7 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from platformdirs import user_runtime_path
 
-from aiopaiio.errors import SliceConflictError
+from aiopaiio.errors import ConfigError, SliceConflictError
 
 __all__ = ["SliceLock"]
 
@@ -38,6 +38,8 @@ class SliceLock:
                 f"another writer on this host is writing slice {self._slice_id} of the same table; "
                 "close it first, or give each writer a slice_id of its own"
             ) from None
+        except (OSError, NotImplementedError) as error:
+            raise _unusable(self._path.parent, error) from error
 
     def release(self) -> None:
         """Let go. Harmless when not held; in a forked child nothing happens, the lock is the parent's."""
@@ -46,18 +48,27 @@ class SliceLock:
 
 
 def _directory() -> Path:
-    with warnings.catch_warnings():
-        # Without a login session there is no run-time directory, and platformdirs warns that it takes another one.
-        warnings.simplefilter("ignore")
-        directory = user_runtime_path("aiopaiio") / "writers"
     try:
+        with warnings.catch_warnings():
+            # Without a login session there is no run-time directory, and platformdirs warns that it takes another one.
+            warnings.simplefilter("ignore")
+            directory = user_runtime_path("aiopaiio") / "writers"
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError:
         # A run-time directory that belongs to a login that is over, as in many containers.
         import tempfile
 
-        directory = (
-            Path(tempfile.gettempdir()) / f"aiopaiio-{os.getuid() if hasattr(os, 'getuid') else 'user'}" / "writers"
-        )
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        user = os.getuid() if hasattr(os, "getuid") else "user"
+        directory = Path(tempfile.gettempdir()) / f"aiopaiio-{user}" / "writers"
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise _unusable(directory, error) from error
     return directory
+
+
+def _unusable(directory: Path, error: Exception) -> ConfigError:
+    return ConfigError(
+        f"writers lock their slices in {directory}, which cannot be used: {error}; "
+        "let XDG_RUNTIME_DIR or TMPDIR name a folder that you can write"
+    )

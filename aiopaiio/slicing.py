@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from aiopaiio.arguments import whole_number
 from aiopaiio.errors import SliceError
 
 __all__ = ["RowRange", "slice_rows"]
@@ -37,9 +38,9 @@ def slice_rows(rows: RowRange, slice_id: int, slice_count: int) -> RowRange:
     Slices are contiguous and differ by at most one row; the first ``len(rows) % slice_count`` have the extra one. A
     slice may be empty.
     """
-    if slice_count < 1:
-        raise SliceError(f"slice_count must be at least 1, not {slice_count}")
-    if not 0 <= slice_id < slice_count:
+    slice_count = whole_number("slice_count", slice_count, least=1, error=SliceError)
+    slice_id = whole_number("slice_id", slice_id, least=0, error=SliceError)
+    if slice_id >= slice_count:
         raise SliceError(f"slice_id must be in [0, slice_count), not {slice_id} of {slice_count}: slices count from 0")
     size, larger = divmod(len(rows), slice_count)
     start = rows.start + slice_id * size + min(slice_id, larger)

@@ -10,7 +10,7 @@ import anyio
 import anyio.abc
 import pyarrow as pa
 
-from aiopaiio.errors import UsageError
+from aiopaiio.arguments import whole_number
 from aiopaiio.table_path import TablePath
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ async def read_tables(
     memory_limit_bytes: int,
 ) -> AsyncGenerator[tuple[str, pa.RecordBatch], None]:
     """See :meth:`aiopaiio.Client.read_tables`."""
-    if tables_at_once < 1:
-        raise UsageError(f"tables_at_once must be at least 1, not {tables_at_once}")
+    whole_number("tables_at_once", tables_at_once, least=1)
+    whole_number("memory_limit_bytes", memory_limit_bytes, least=1)
     share_bytes = max(1, memory_limit_bytes // min(tables_at_once, max(1, len(paths))))
     # One batch at a time crosses over; the readers behind it hold what waits, within their shares.
     sender, receiver = anyio.create_memory_object_stream[tuple[str, pa.RecordBatch]](0)

@@ -69,7 +69,7 @@ async def test_the_service_inside_the_client(tmp_path: Path) -> None:
 async def test_a_root_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     async with Client(endpoint=f"local:{tmp_path / 'file'}") as client:
-        with pytest.raises(OSError, match="file"):
+        with pytest.raises(errors.ConfigError, match="file"):
             await client.open_reader("odps://demo/tables/t")
 
 
