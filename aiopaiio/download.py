@@ -29,7 +29,9 @@ __all__ = ["RangeDownload", "RowSource"]
 logger = logging.getLogger(__name__)
 
 RECORD_BODY_BYTES = 4 << 20
-"""Record-form bodies are decoded whole, so each request asks for about this much."""
+RECORD_COLUMN_BYTES = 16 << 10
+"""Record-form bodies are decoded whole, so each request asks for about this much, and more where columns are many:
+decoding has a cost for each column of a body."""
 
 _DECODE_IN_THREAD_BYTES = 1 << 16
 _FRUITLESS_RENEWALS = 3
@@ -43,6 +45,7 @@ class RowSource:
 
     tunnel: Tunnel
     plan: ColumnPlan
+    wire_schema: pa.Schema
     planner: RangePlanner
     arrow: bool
     may_fall_back: bool
@@ -121,13 +124,13 @@ class RangeDownload:
     async def _ask(self, session: DownloadSession) -> None:
         source = self._source
         if not source.arrow:
-            self._ask_rows = min(self._ask_rows, source.planner.rows_for(RECORD_BODY_BYTES))
+            body_bytes = max(RECORD_BODY_BYTES, RECORD_COLUMN_BYTES * len(source.plan.wire_columns))
+            self._ask_rows = min(self._ask_rows, source.planner.rows_for(body_bytes))
         asked = RowRange(self._position, min(self._rows.stop, self._position + self._ask_rows))
-        # A service that refuses to wait for a slow reader is asked for less by the next range, not by this one.
         request = source.tunnel.read_rows(
             session,
             asked,
-            [column.name for column in source.plan.wire_columns],
+            None if source.plan.wire_columns == session.schema.columns else source.plan.wire_columns,
             arrow=source.arrow,
             encoding=source.encoding,
             tunnel_endpoint=await source.tunnel.service.tunnel_endpoint(session.table.project),
@@ -142,7 +145,7 @@ class RangeDownload:
                 raise error.with_context(rows=str(asked), request_id=body.request_id) from error.__cause__
 
     async def _receive_arrow(self, body: Body, asked: RowRange) -> None:
-        decoder = ArrowStreamDecoder(_wire_schema(self._source.plan))
+        decoder = ArrowStreamDecoder(self._source.wire_schema)
         in_frames = True
         try:
             async for piece in _decoded(body):
@@ -191,7 +194,8 @@ class RangeDownload:
             raise errors.RowCountError(f"more rows came than the {len(asked)} asked for")
         if not batch.num_rows:
             return
-        byte_count = batch.nbytes
+        # Not nbytes, which walks every buffer of every column.
+        byte_count = batch.get_total_buffer_size()
         self._source.planner.observe(batch.num_rows, byte_count)
         session = self._snapshot.session
         await self.queue.send(self._source.plan.arrange(batch, session.partition), byte_count)
@@ -219,12 +223,6 @@ class RangeDownload:
     def _describe(self) -> str:
         session = self._snapshot.session
         return f"rows [{self._position}, {self._rows.stop}) of {session.table.name}"
-
-
-def _wire_schema(plan: ColumnPlan) -> pa.Schema:
-    from aiopaiio.schema import arrow_schema
-
-    return arrow_schema(plan.wire_columns)
 
 
 async def _decoded(body: Body) -> AsyncIterator[bytes]:

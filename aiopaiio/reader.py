@@ -308,12 +308,12 @@ class TableReader:
                 "the Arrow wire form cannot carry these columns (INTERVAL_YEAR_MONTH or wide timestamps); "
                 "use wire_form='auto'"
             )
+        wire_schema = arrow_schema(plan.wire_columns)
         return RowSource(
             tunnel=self._tunnel,
             plan=plan,
-            planner=RangePlanner(
-                arrow_schema(plan.wire_columns), max(1, options.memory_limit_bytes // (2 * self._concurrency()))
-            ),
+            wire_schema=wire_schema,
+            planner=RangePlanner(wire_schema, max(1, options.memory_limit_bytes // (2 * self._concurrency()))),
             arrow=options.wire_form != "record" and not needs_records,
             may_fall_back=options.wire_form == "auto",
             wide_timestamps=bool(options.wide_timestamps),

@@ -19,6 +19,7 @@ from aiopaiio.schema import Column
 
 __all__ = ["CellGrid", "cell_grid", "column_numbers"]
 
+_PLAIN_ROWS = {tuple, list}
 _NOT_ROWS = (str, bytes, bytearray, memoryview, dict, set, frozenset)
 
 
@@ -102,7 +103,7 @@ def _one_row(cells: Sequence[Any]) -> CellGrid:
 
 
 def _many_rows(rows: Sequence[Any]) -> CellGrid:
-    for number, row in enumerate(rows):
+    for number, row in enumerate(rows if not {*map(type, rows)} <= _PLAIN_ROWS else ()):
         if not is_row(row):
             raise ValueTypeError(
                 f"row {number} is of class {_class(row)}; the rows before it are tuples, lists or arrays"

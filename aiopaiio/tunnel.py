@@ -15,6 +15,7 @@ import anyio
 
 from aiopaiio import errors
 from aiopaiio.http import Body, Request
+from aiopaiio.schema import Column
 from aiopaiio.service_api import ServiceApi
 from aiopaiio.sessions import DownloadSession, UploadSession, download_session, upload_session
 from aiopaiio.slicing import RowRange
@@ -29,6 +30,7 @@ _HEADERS = {
     # Dates travel as UTC, not as the server's local time.
     "odps-tunnel-date-transform": "v1",
 }
+_BODY_PIECE_BYTES = 1 << 18
 _FIRST_POLL_SECONDS = 0.1
 _LONGEST_POLL_SECONDS = 5.0
 
@@ -60,19 +62,23 @@ class Tunnel:
         self,
         session: DownloadSession,
         rows: RowRange,
-        columns: Sequence[str],
+        columns: Sequence[Column] | None,
         *,
         arrow: bool,
         encoding: str,
         tunnel_endpoint: str,
     ) -> AbstractAsyncContextManager[Body]:
-        """Ask once for a row range of some data columns; the body is in Arrow or record form."""
+        """Ask once for a row range; the body is in Arrow or record form.
+
+        ``columns`` None means all but the partition columns, as the service takes it when none are named.
+        """
         query = [
             ("data", ""),
             ("downloadid", session.id),
             ("rowrange", f"({rows.start},{len(rows)})"),
-            ("columns", ",".join(columns)),
         ]
+        if columns is not None:
+            query.append(("columns", ",".join(column.name for column in columns)))
         if arrow:
             query.append(("arrow", ""))
         return self._http.stream(
@@ -111,9 +117,19 @@ class Tunnel:
             query.append(("arrow", ""))
         headers = {} if encoding == "identity" else {"Content-Encoding": encoding}
 
-        async def body() -> AsyncIterator[bytes | memoryview]:
+        async def body() -> AsyncIterator[bytes]:
+            # Not frame by frame: each piece given costs a write to the connection.
+            waiting: list[bytes | memoryview] = []
+            waiting_bytes = 0
             for piece in pieces:
-                yield piece
+                waiting.append(piece)
+                waiting_bytes += len(piece)
+                if waiting_bytes >= _BODY_PIECE_BYTES:
+                    yield b"".join(waiting)
+                    waiting.clear()
+                    waiting_bytes = 0
+            if waiting:
+                yield b"".join(waiting)
 
         await self._repeat(
             f"block {block_id} of {session.table.name}",

@@ -101,7 +101,8 @@ def _wire_columns(download: Download, names: Sequence[str] | None, *, table_orde
         what = f"no column {unknown[0]!r}" if unknown else "a column is named twice"
         raise Refused("InvalidColumnSpec", f"The specified columns are not valid: {what}.")
     if table_order:
-        return [column for column in columns if column.name in set(names)]
+        asked = set(names)
+        return [column for column in columns if column.name in asked]
     return [by_name[name] for name in names]
 
 

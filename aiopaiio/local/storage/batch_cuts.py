@@ -8,7 +8,7 @@ import pyarrow as pa
 
 __all__ = ["MAX_BATCH_BYTES", "MAX_BATCH_ROWS", "BatchJoiner"]
 
-MAX_BATCH_ROWS = 4096
+MAX_BATCH_ROWS = 16384
 MAX_BATCH_BYTES = 8 << 20
 """A batch is the unit of transfer: the reader holds a few of them per stream, so they are kept this small."""
 

@@ -47,7 +47,7 @@ def test_rows_of_very_different_size_are_cut_by_bytes() -> None:
 def test_large_batches_are_cut_without_a_copy() -> None:
     (batch,) = numbered([10_000])
     before = pa.total_allocated_bytes()
-    out = joined(BatchJoiner(), [batch])
+    out = joined(BatchJoiner(4096), [batch])
     assert [piece.num_rows for piece in out] == [4096, 4096, 1808]
     assert pa.total_allocated_bytes() == before
 

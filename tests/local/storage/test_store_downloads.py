@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from store_rows import refuses, rows_of
 
 from aiopaiio.local.storage import Store, TableName, file_reader
+from aiopaiio.local.storage.batch_cuts import MAX_BATCH_ROWS
 from aiopaiio.schema import Column, TableSchema, arrow_schema
 
 CHANGES: dict[str, Callable[[Store, TableName], object]] = {
@@ -103,17 +104,18 @@ def test_any_row_range_of_any_blocks_is_exact(store: Store, data: st.DataObject)
     batches = list(store.read_rows(session.id, start, count))
     assert [i for b in batches for i in b.column(0).to_pylist()] == list(range(first))[start : start + count]
     assert all(b.column(1)[0].as_py() == f"row {b.column(0)[0]}" for b in batches)
-    assert all(0 < b.num_rows <= 4096 for b in batches)
+    assert all(0 < b.num_rows <= MAX_BATCH_ROWS for b in batches)
 
 
 def test_batches_end_where_blocks_end(store: Store, table: TableName, write_block) -> None:
+    most = MAX_BATCH_ROWS
     upload = store.create_upload(table)
-    for block_id, size in enumerate((3, 4096, 4097, 2)):
+    for block_id, size in enumerate((3, most, most + 1, 2)):
         write_block(upload.id, block_id, range(size))
     store.commit_upload(upload.id)
     session = store.create_download(table)
-    assert [b.num_rows for b in store.read_rows(session.id, 0, 99999)] == [3, 4096, 4096, 1, 2]
-    assert [b.num_rows for b in store.read_rows(session.id, 1, 4099)] == [2, 4096, 1]
+    assert [b.num_rows for b in store.read_rows(session.id, 0, 99999)] == [3, most, most, 1, 2]
+    assert [b.num_rows for b in store.read_rows(session.id, 1, most + 3)] == [2, most, 1]
 
 
 def test_columns_come_in_the_order_asked(store: Store, table: TableName, append) -> None:
