@@ -33,6 +33,7 @@ class BlockReceiver:
         self._store = store
         self._upload = upload
         self._block_id = block_id
+        self._max_field_bytes = limits.field_bytes
         self._decompressor = None
         if encoding != "identity":
             self._decompressor = decompressor(encoding, max_output_bytes=limits.block_bytes)
@@ -76,7 +77,9 @@ class BlockReceiver:
         if self._ended:
             raise Refused("StatusConflict", "The block was given up.")
         if self._writer is None:
-            self._writer = self._store.open_block(self._upload.id, self._block_id)
+            self._writer = self._store.open_block(
+                self._upload.id, self._block_id, max_field_bytes=self._max_field_bytes
+            )
         return self._writer
 
     def _plain(self, pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -24,7 +24,7 @@ class Limits:
     ``sessions_per_5_minutes`` sessions a project may create in any five minutes; ``slots`` row transfers (reads and
     block uploads) at the same time; ``idle_close_seconds`` how long a transfer may stand still before its connection is
     closed. The rest are sizes: of control bodies, of one block (on the wire and decompressed), of one Arrow message or
-    record; and the rows of a preview.
+    record, of one STRING or BINARY value (8 MiB, as in the cloud service); and the rows of a preview.
     """
 
     sessions_per_5_minutes: int | None = None
@@ -34,6 +34,7 @@ class Limits:
     control_body_bytes: int = 4 * _MIB
     block_bytes: int = 100 * _GIB
     message_bytes: int = _GIB
+    field_bytes: int = 8 * _MIB
     preview_rows: int = 10_000
 
     @classmethod

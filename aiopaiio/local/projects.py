@@ -16,8 +16,8 @@ __all__ = ["DEFAULT_PROJECT", "get_project", "list_projects", "logview", "tenant
 
 DEFAULT_PROJECT = "demo"
 
-# PyODPS reads the first to know how long a string may be, in KiB.
-_PROPERTIES = {"odps.sql.cfile2.field.maxsize": "8192", "odps.sql.type.system.odps2": "true"}
+# How long a string may be, in KiB: PyODPS looks there.
+_FIELD_KIB = "odps.sql.cfile2.field.maxsize"
 
 
 async def tunnel_lookup(running: Running, call: Call) -> web.StreamResponse:
@@ -34,7 +34,8 @@ async def get_project(running: Running, call: Call) -> web.StreamResponse:
     else:
         _describe(root, name)
         properties = child(root, "Properties")
-        for key, value in _PROPERTIES.items():
+        values = {_FIELD_KIB: str(running.limits.field_bytes >> 10), "odps.sql.type.system.odps2": "true"}
+        for key, value in values.items():
             entry = child(properties, "Property")
             child(entry, "Name", key)
             child(entry, "Value", value)

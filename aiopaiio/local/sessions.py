@@ -28,12 +28,12 @@ def download_json(download: Download, *, quota_name: str) -> dict[str, Any]:
     }
 
 
-def upload_json(upload: Upload, *, quota_name: str) -> dict[str, Any]:
+def upload_json(upload: Upload, *, quota_name: str, max_field_bytes: int) -> dict[str, Any]:
     """The description of an upload session with its blocks, ascending."""
     return {
         "UploadID": upload.id,
         "Status": upload.status,
-        "MaxFieldSize": 8 << 20,
+        "MaxFieldSize": max_field_bytes,
         "QuotaName": quota_name,
         "Initiated": formatdate(upload.created, usegmt=True),
         "Owner": OWNER,

@@ -29,19 +29,19 @@ async def create_upload(running: Running, call: Call) -> web.StreamResponse:
         overwrite=call.flag("overwrite"),
         create_partition=call.flag("create_partition"),
     )
-    return json_answer(upload_json(upload, quota_name=quota_name(call)), status=201)
+    return _described(running, call, upload, status=201)
 
 
 async def reload_upload(running: Running, call: Call) -> web.StreamResponse:
     """Describe a session with the blocks it has by now."""
-    return json_answer(upload_json(await find_upload(running, call), quota_name=quota_name(call)))
+    return _described(running, call, await find_upload(running, call))
 
 
 async def commit_upload(running: Running, call: Call) -> web.StreamResponse:
     """Make all blocks visible at once. A session that is closed already answers the same again."""
     upload = await find_upload(running, call)
     closed = await running.run(running.store.commit_upload, upload.id)
-    return json_answer(upload_json(closed, quota_name=quota_name(call)))
+    return _described(running, call, closed)
 
 
 async def put_block(running: Running, call: Call) -> web.StreamResponse:
@@ -77,3 +77,8 @@ async def _receive(running: Running, call: Call, upload: Upload, block_id: int, 
             storing.add_done_callback(lambda done: done.cancelled() or done.exception())
         await asyncio.shield(running.run(receiver.abort))
         raise
+
+
+def _described(running: Running, call: Call, upload: Upload, *, status: int = 200) -> web.StreamResponse:
+    described = upload_json(upload, quota_name=quota_name(call), max_field_bytes=running.limits.field_bytes)
+    return json_answer(described, status=status)

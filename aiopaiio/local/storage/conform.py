@@ -21,7 +21,7 @@ from aiopaiio.schema import Column, arrow_schema, arrow_type
 __all__ = ["MAX_FIELD_BYTES", "StoredForm"]
 
 MAX_FIELD_BYTES = 8 << 20
-"""The longest STRING or BINARY value; the service announces it as ``MaxFieldSize``."""
+"""The longest STRING or BINARY value unless another limit is given."""
 
 _TIMESTAMPS = ("timestamp", "timestamp_ntz")
 _TEXTS = ("string", "binary", "json", "char", "varchar")
@@ -45,9 +45,10 @@ class _Rule:
 
 
 class StoredForm:
-    """Turns batches of a table's columns into batches as stored."""
+    """Turns batches of a table's columns into batches as stored; no text may have more than ``max_field_bytes``."""
 
-    def __init__(self, columns: Sequence[Column]) -> None:
+    def __init__(self, columns: Sequence[Column], *, max_field_bytes: int = MAX_FIELD_BYTES) -> None:
+        self._max_field_bytes = max_field_bytes
         self._rules = [
             _Rule(
                 column,
@@ -75,7 +76,7 @@ class StoredForm:
         for rule in self._rules:
             position = positions.get(rule.column.name)
             if position is not None:
-                array = _stored(rule, batch.column(position), first_row)
+                array = _stored(rule, batch.column(position), first_row, self._max_field_bytes)
                 arrays.append(array)
                 key.append((rule.column.name, array.type != rule.narrow))
             elif not rule.column.nullable and batch.num_rows:
@@ -96,7 +97,7 @@ class StoredForm:
         return schema
 
 
-def _stored(rule: _Rule, array: pa.Array, first_row: int) -> pa.Array:
+def _stored(rule: _Rule, array: pa.Array, first_row: int, max_field_bytes: int) -> pa.Array:
     name = rule.column.name
     if array.type != rule.narrow and array.type != rule.wide:
         raise _malformed(f"column {name} of type {rule.column.type.upper()} cannot take Arrow values of {array.type}")
@@ -108,8 +109,8 @@ def _stored(rule: _Rule, array: pa.Array, first_row: int) -> pa.Array:
     if not rule.column.nullable and array.null_count:
         row = first_row + pc.index(array.is_null(), True).as_py()
         raise _malformed(f"column {name} is NOT NULL, but it is NULL in row {row} of the block")
-    if rule.has_texts and array.nbytes > MAX_FIELD_BYTES:
-        rewrite_leaves(array, rule.odps_type, lambda leaf, kind: _check_size(name, leaf, kind))
+    if rule.has_texts and array.nbytes > max_field_bytes:
+        rewrite_leaves(array, rule.odps_type, lambda leaf, kind: _check_size(name, leaf, kind, max_field_bytes))
     if rule.has_lengths:
         array = rewrite_leaves(array, rule.odps_type, lambda leaf, kind: _fit_length(name, leaf, kind))
     if rule.narrow != rule.wide and array.type == rule.wide:
@@ -120,11 +121,11 @@ def _stored(rule: _Rule, array: pa.Array, first_row: int) -> pa.Array:
     return array if array.type == rule.wide else array.cast(rule.narrow)
 
 
-def _check_size(name: str, leaf: pa.Array, kind: OdpsType) -> pa.Array:
+def _check_size(name: str, leaf: pa.Array, kind: OdpsType, max_bytes: int) -> pa.Array:
     if kind.name in _TEXTS:
         longest = pc.max(pc.binary_length(leaf)).as_py() or 0
-        if longest > MAX_FIELD_BYTES:
-            raise _malformed(f"column {name} has a value of {longest} bytes; {MAX_FIELD_BYTES} are possible")
+        if longest > max_bytes:
+            raise _malformed(f"column {name} has a value of {longest} bytes; {max_bytes} are possible")
     return leaf
 
 

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Sequence
 
 from aiopaiio.local.storage.block_writer import BlockWriter, WrittenFile
-from aiopaiio.local.storage.conform import StoredForm
+from aiopaiio.local.storage.conform import MAX_FIELD_BYTES, StoredForm
 from aiopaiio.local.storage.descriptions import Block, TableName, Upload
 from aiopaiio.local.storage.partition_values import PartitionLike
 from aiopaiio.local.storage.refusal import StoreError
@@ -58,17 +58,19 @@ class UploadOperations(StoreState):
         with self._database.read() as connection:
             return self._upload(connection, self._upload_row(connection, upload_id))
 
-    def open_block(self, upload_id: str, block_id: int) -> BlockWriter:
+    def open_block(self, upload_id: str, block_id: int, *, max_field_bytes: int = MAX_FIELD_BYTES) -> BlockWriter:
         """Begin a block. Of several with one id, the one that commits last counts.
 
-        Raises StoreError ``NoSuchUpload``, ``InvalidBlockID``, or ``StatusConflict`` when the session is closed.
+        ``max_field_bytes`` bounds each STRING and BINARY value. Raises StoreError ``NoSuchUpload``,
+        ``InvalidBlockID``, or ``StatusConflict`` when the session is closed.
         """
         if not 0 <= block_id < MAX_BLOCKS:
             raise StoreError("InvalidBlockID", f"{block_id} is not a block id; they are 0 to {MAX_BLOCKS - 1}")
         with self._database.read() as connection:
             row = self._upload_row(connection, upload_id)
             _check_open(row)
-            form = StoredForm(self._definition(connection, row["definition_id"]).columns)
+            columns = self._definition(connection, row["definition_id"]).columns
+            form = StoredForm(columns, max_field_bytes=max_field_bytes)
 
         def register(written: Sequence[WrittenFile]) -> Block:
             return self._register_block(upload_id, block_id, written)
