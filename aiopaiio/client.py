@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
@@ -256,13 +256,25 @@ class Client:
 
     # ------------------------------------------------------------------------------------------------------------ SQL
 
-    async def execute_sql(self, statement: str, project: str | None = None, schema: str | None = None) -> str:
-        """Run one SQL statement (``CREATE TABLE``, for example) to its end and return its result text."""
+    async def execute_sql(
+        self,
+        statement: str,
+        project: str | None = None,
+        schema: str | None = None,
+        *,
+        settings: Mapping[str, str] | None = None,
+    ) -> str:
+        """Run one SQL statement (``CREATE TABLE``, for example) to its end and return its result text.
+
+        ``settings`` are MaxCompute's flags for it, such as ``{"odps.sql.decimal.odps2": "true"}``; the one for the types
+        of MaxCompute 2.0 (``odps.sql.type.system.odps2``) is on unless set otherwise. The statement is sent once: when
+        its answer is lost, a :class:`~aiopaiio.errors.TransportError` says so, and it may have run.
+        """
         project = project or self._config.project
         if not project:
             raise errors.ConfigError("no project: name one, or put project_name into the configuration")
         tunnel = await self._connect()
-        return await run_statement(tunnel.service, project, schema, statement)
+        return await run_statement(tunnel.service, project, schema, statement, settings or {})
 
     # -------------------------------------------------------------------------------------------------------- closing
 

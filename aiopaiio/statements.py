@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 from xml.etree import ElementTree
 
 import anyio
@@ -18,17 +19,20 @@ _FIRST_POLL_SECONDS = 0.1
 _LONGEST_POLL_SECONDS = 5.0
 
 
-async def run_statement(service: ServiceApi, project: str, schema: str | None, statement: str) -> str:
+async def run_statement(
+    service: ServiceApi, project: str, schema: str | None, statement: str, settings: Mapping[str, str]
+) -> str:
     """Run one SQL statement to its end and return its result text; a failed one raises what MaxCompute says."""
-    settings = {"odps.sql.submit.mode": ""}
+    # Without this flag a project may refuse INT, TIMESTAMP and the other types of MaxCompute 2.0.
+    flags = {"odps.sql.type.system.odps2": "true"}
     if schema:
-        settings |= {
+        flags |= {
             "odps.sql.allow.namespace.schema": "true",
             "odps.namespace.schema": "true",
             "odps.default.schema": schema,
         }
     query = [("curr_project", project)] + ([("curr_schema", schema)] if schema else [])
-    job = _sql_job(statement, settings)
+    job = _sql_job(statement, flags | dict(settings))
     # Not repeated: a statement whose answer was lost may have run.
     submitted = await service.http.send(
         Request(
@@ -58,7 +62,7 @@ async def run_statement(service: ServiceApi, project: str, schema: str | None, s
     return result
 
 
-def _sql_job(statement: str, settings: dict[str, str]) -> bytes:
+def _sql_job(statement: str, flags: Mapping[str, str]) -> bytes:
     job = ElementTree.Element("Instance")
     parent = ElementTree.SubElement(job, "Job")
     ElementTree.SubElement(parent, "Priority").text = "9"
@@ -66,7 +70,7 @@ def _sql_job(statement: str, settings: dict[str, str]) -> bytes:
     ElementTree.SubElement(sql, "Name").text = "AnonymousSQLTask"
     configured = ElementTree.SubElement(ElementTree.SubElement(sql, "Config"), "Property")
     ElementTree.SubElement(configured, "Name").text = "settings"
-    ElementTree.SubElement(configured, "Value").text = json.dumps(settings)
+    ElementTree.SubElement(configured, "Value").text = json.dumps(flags)
     text = statement.strip()
     ElementTree.SubElement(sql, "Query").text = text if text.endswith(";") else f"{text};"
     ElementTree.SubElement(ElementTree.SubElement(parent, "DAG"), "RunMode").text = "Sequence"

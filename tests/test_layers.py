@@ -13,7 +13,7 @@ import pytest
 # is pure: bytes and values in, bytes and values out.
 VALUES, PURE, HTTP, TUNNEL, TRANSFER, CLIENT, PACKAGE = range(7)
 LAYERS = {
-    VALUES: {"config", "errors", "odps_types", "schema", "slicing", "table_path"},
+    VALUES: {"arguments", "config", "errors", "odps_types", "schema", "slicing", "table_path"},
     HTTP: {"http", "retry"},
     TUNNEL: {"service_api", "statements", "tunnel"},
     TRANSFER: {
