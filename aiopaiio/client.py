@@ -266,9 +266,9 @@ class Client:
     ) -> str:
         """Run one SQL statement (``CREATE TABLE``, for example) to its end and return its result text.
 
-        ``settings`` are MaxCompute's flags for it, such as ``{"odps.sql.decimal.odps2": "true"}``; the one for the types
-        of MaxCompute 2.0 (``odps.sql.type.system.odps2``) is on unless set otherwise. The statement is sent once: when
-        its answer is lost, a :class:`~aiopaiio.errors.TransportError` says so, and it may have run.
+        ``settings`` are MaxCompute's flags for it, such as ``{"odps.sql.decimal.odps2": "true"}``; the one for the
+        types of MaxCompute 2.0 (``odps.sql.type.system.odps2``) is on unless set otherwise. The statement is sent
+        once: when its answer is lost, a :class:`~aiopaiio.errors.TransportError` says so, and it may have run.
         """
         project = project or self._config.project
         if not project:
