@@ -81,7 +81,12 @@ async def check(client, path: str, error: errors.Error | None) -> None:
         assert added == ROWS.to_pylist()
 
 
-@pytest.mark.parametrize("phase", PHASES)
+QUICK_PHASES = {"create", "middle-block", "commit"}
+
+
+@pytest.mark.parametrize(
+    "phase", [pytest.param(phase, marks=[] if phase in QUICK_PHASES else pytest.mark.slow) for phase in PHASES]
+)
 @pytest.mark.parametrize("name", CASES)
 async def test_one_fault(connect, client, make_table, local_service: LocalService, phase: str, name: str) -> None:
     path = await make_table(COLUMNS, BEFORE)
@@ -99,6 +104,7 @@ async def test_one_fault(connect, client, make_table, local_service: LocalServic
     assert await write_outcome(client, path, numbered(1, start=10**6)) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operation", ["tunnel_lookup", "create_upload", "put_block", "reload_upload", "commit_upload"])
 @pytest.mark.parametrize("name", CASES)
 async def test_a_fault_that_stays(connect, client, make_table, local_service, operation: str, name: str) -> None:
@@ -141,6 +147,7 @@ async def test_a_lost_answer_to_the_commit_of_a_shared_upload(client, make_table
     await check(client, path, None)
 
 
+@pytest.mark.slow
 async def test_every_form_and_compression_heals(client, make_table, local_service: LocalService) -> None:
     for wire_form in ("arrow", "record"):
         for compression in (None, "deflate", "zstd", "lz4", "snappy"):
@@ -198,6 +205,7 @@ async def test_a_service_that_does_not_read_the_request(connect, make_table, loc
                 await writer.write([(os.urandom(4 << 20),) for _ in range(6)])
 
 
+@pytest.mark.slow
 async def test_a_slow_line_is_not_a_time_out(tmp_path, connect, make_table) -> None:
     """The time-out is for silence; a block that takes longer than it to send is no silence."""
     path = await make_table("a binary")
