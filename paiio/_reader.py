@@ -6,7 +6,7 @@ import operator
 import warnings
 from collections.abc import Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -223,6 +223,11 @@ class TableReader:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise errors.UsageError(
+            "a reader holds connections and does not pickle; open a TableReader in the other process"
+        )
 
     def __del__(self) -> None:
         if getattr(self, "_closed", True) or self._bridge.forked:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pyarrow as pa
 
@@ -157,6 +157,11 @@ class TableWriter:
             self.close()
         else:
             self.abort()
+
+    def __reduce__(self) -> NoReturn:
+        raise errors.UsageError(
+            "a writer holds connections and does not pickle; open a TableWriter in the other process"
+        )
 
     def __del__(self) -> None:
         if getattr(self, "_closed", True) or self._bridge.forked:
