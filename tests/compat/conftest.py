@@ -85,8 +85,8 @@ def run_python(
     )
 
 
-def run_program(name: str, *arguments: str) -> str:
+def run_program(name: str, *arguments: str, cwd: Path | None = None) -> str:
     """What one of ``programs/`` prints when ``python -m paiio.compat`` runs it, unmodified."""
-    done = run_python("-m", "paiio.compat", str(PROGRAMS / f"{name}.py"), *arguments)
+    done = run_python("-m", "paiio.compat", str(PROGRAMS / f"{name}.py"), *arguments, cwd=cwd)
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -152,9 +152,8 @@ def test_without_tensorflow_its_import_fails_as_ever() -> None:
     shown = python(
         """
 import sys
-sys.path_importer_cache.clear()
-sys.path[:] = [path for path in sys.path if "site-packages" not in path]
 import paiio.compat
+sys.path[:] = [path for path in sys.path if "site-packages" not in path]
 try:
     import tensorflow
 except ModuleNotFoundError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 
 import pytest
 
@@ -62,8 +63,10 @@ def test_a_negative_sampler(tables: Tables) -> None:
     assert shown == ["('bigint', 'float') 30 " + '{"cat": "c0", "price": 0.0}', "37"]
 
 
-def test_a_loader_of_images(tables: Tables) -> None:
+def test_a_loader_of_images(tables: Tables, tmp_path: Path) -> None:
     images = [bytes(range(n, 256)) for n in range(13)]
     rows = [(n, "unused", image, base64.b64encode(image)) for n, image in enumerate(images)]
     path = tables.new("id bigint, note string, raw binary, encoded string", rows)
-    assert run_program("image_loader", path) == "True 3\n"
+    assert run_program("image_loader", path, cwd=tmp_path) == "True 3\n"
+    # Nothing is written where a program happens to be run.
+    assert list(tmp_path.iterdir()) == []

@@ -142,5 +142,5 @@ def test_readers_and_writers_do_not_pickle_but_say_what_to_do(tables: Tables) ->
     path = tables.new("a bigint")
     with paiio.TableReader(path) as reader, paiio.TableWriter(path) as writer:
         for opened in (reader, writer):
-            with pytest.raises(aiopaiio.UsageError, match="open a Table(Reader|Writer) in the other process"):
+            with pytest.raises(aiopaiio.UsageError, match=r"open a Table(Reader|Writer) in the other process"):
                 pickle.dumps(opened)
