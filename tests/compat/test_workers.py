@@ -47,7 +47,7 @@ if __name__ == "__main__":
     inherited = common_io.table.TableReader(PATH)
     expected = inherited.read(inherited.get_row_count())
     inherited.seek(0)
-    with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context(METHOD)) as pool:
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context(METHOD)) as pool:
         print([row for part in pool.map(read, range(4)) for row in part] == expected)
         # The same workers again.
         print([row for part in pool.map(read, range(4)) for row in part] == expected)
