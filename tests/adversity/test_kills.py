@@ -69,16 +69,22 @@ def killable(tmp_path: Path) -> Iterator[KillableService]:
             os.killpg(starter.pid, signal.SIGKILL)
 
 
-async def write(client: Client, number: int) -> str:
-    """Append batch ``number`` in several blocks: "success", "unknown", or "nothing" for an error that promises it."""
+async def write(client: Client, number: int, closing: asyncio.Event) -> str:
+    """Append batch ``number`` in several blocks: "success", "unknown", or "nothing" for an error that promises it.
+
+    Sets ``closing`` when the commit is next.
+    """
     try:
         async with client.open_writer(PATH, block_bytes=1500) as writer:
             for start in range(0, ROWS, 20):
                 await writer.write_batch(numbered(20, start=number * ROWS + start))
+            closing.set()
     except errors.CommitError as error:
         return "unknown" if "not known" in str(error) else "nothing"
     except errors.Error:
         return "nothing"
+    finally:
+        closing.set()
     return "success"
 
 
@@ -99,21 +105,33 @@ async def kill_at_random_moments(service: KillableService, kills: int, seed: int
     await service.start()
     async with service.client() as steady:
         await steady.execute_sql(f"create table t ({COLUMNS})")
+        outcomes = [await write(steady, 0, asyncio.Event())]
+        # How long a write takes from its beginning, and from its closing.
+        seconds = [0.0, 0.0]
+        closing = asyncio.Event()
         began = time.monotonic()
-        outcomes = [await write(steady, 0)]
-        write_seconds = time.monotonic() - began
-        for number in range(1, kills + 1):
+        writing = asyncio.create_task(write(steady, 1, closing))
+        await closing.wait()
+        seconds[1] -= time.monotonic()
+        outcomes.append(await writing)
+        seconds[1] += time.monotonic()
+        seconds[0] = time.monotonic() - began
+        for number in range(2, kills + 2):
             async with service.client(retry=retry) as client:
-                writing = asyncio.create_task(write(client, number))
-                # The moment is the point: anywhere in the write, also before and after it.
-                await asyncio.sleep(moments.uniform(0, 1.1 * write_seconds))
+                closing = asyncio.Event()
+                writing = asyncio.create_task(write(client, number, closing))
+                if number % 2:
+                    await closing.wait()
+                # The moment is the point: in or soon after a write, or in every other one its commit. After a restart
+                # all is slower than it was measured.
+                await asyncio.sleep(moments.uniform(0, 3 * seconds[number % 2]))
                 service.kill()
                 await service.start()
                 with anyio.fail_after(2 * HANG_SECONDS):
                     outcomes.append(await writing)
-            if number % 5 == 0 or number == kills:
+            if number % 5 == 0 or number == kills + 1:
                 await check(steady, outcomes)
-    print(f"seed {seed}: {kills} kills of the service, {dict(Counter(outcomes[1:]))}")
+    print(f"seed {seed}: {kills} kills of the service, {dict(Counter(outcomes[2:]))}")
     if patient:
         assert set(outcomes) == {"success"}, "the retries did not outlive a restart"
 
