@@ -12,7 +12,8 @@ BINARY                                 ``bytes``
 DATETIME                               ``int``, milliseconds since 1970-01-01 UTC
 DATE                                   ``datetime.date``
 TIMESTAMP, TIMESTAMP_NTZ               naive ``datetime.datetime`` in UTC; ``numpy.datetime64`` in nanoseconds for a
-                                       value that is not a whole number of microseconds
+                                       value that is not a whole number of microseconds, in microseconds for one
+                                       before the year 1 or after 9999
 INTERVAL_DAY_TIME                      ``datetime.timedelta``; ``numpy.timedelta64`` in nanoseconds likewise
 INTERVAL_YEAR_MONTH                    ``int``, months
 DECIMAL                                ``decimal.Decimal``
@@ -280,14 +281,22 @@ class _Moments:
         inexact = self.inexact if nulls is None else self.inexact & ~nulls
         for position in np.flatnonzero(inexact).tolist():
             nanos = int(self._seconds[position]) * _NANOS_PER_SECOND + int(self._nanos[position])
-            # The lowest number of 64 bits is NumPy's NaT.
-            if not -1 << 63 < nanos < 1 << 63:
-                raise TimestampRangeError(
-                    f"a value {nanos} nanoseconds from 1970 fits neither datetime's microseconds nor numpy's 64-bit "
-                    "nanoseconds; read it as Arrow batches with wide_timestamps=True"
-                )
-            values[position] = (np.timedelta64 if self._is_interval else np.datetime64)(nanos, "ns")
+            values[position] = _numpy_time(nanos, np.timedelta64 if self._is_interval else np.datetime64)
         return values
+
+
+def _numpy_time(nanos: int, kind: type[np.datetime64 | np.timedelta64]) -> np.datetime64 | np.timedelta64:
+    """In nanoseconds, or in microseconds where those are too many."""
+    micros, rest = divmod(nanos, 1000)
+    # The lowest number of 64 bits is NumPy's NaT.
+    if -1 << 63 < nanos < 1 << 63:
+        return kind(nanos, "ns")
+    if not rest and -1 << 63 < micros < 1 << 63:
+        return kind(micros, "us")
+    raise TimestampRangeError(
+        f"a value {nanos} nanoseconds from 1970 fits neither datetime's microseconds nor numpy's 64 bits; "
+        "read it as Arrow batches with wide_timestamps=True"
+    )
 
 
 # ------------------------------------------------------------------------------------------------- variable width

@@ -9,10 +9,12 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import aiopaiio
 import paiio
+from aiopaiio.schema import Column, arrow_schema
 from paiio._bridge import bridge
 
 from .conftest import Tables
@@ -28,7 +30,6 @@ WITHIN_NANOSECONDS = [
     np.datetime64("2262-04-11T23:47:16.854775807"),
 ]
 BEYOND_NANOSECONDS = [datetime.min, datetime(1582, 10, 10, 1, 2, 3, 4), datetime(2263, 1, 1), datetime.max]
-AFTER_9999 = np.datetime64("10000-01-01T00:00:00", "s")
 
 
 @pytest.fixture(params=["UTC", "Asia/Shanghai", "America/New_York"])
@@ -87,22 +88,51 @@ def test_moments_beyond_nanoseconds_take_the_record_form(tables: Tables, kind: s
     assert [cell["sec"] for cell in wide] == seconds
 
 
+OUTSIDE_OF_PYTHONS_YEARS = [
+    np.datetime64("10000-01-01T00:00:00.000001", "us"),
+    np.datetime64("-0044-03-15T12:00:00", "us"),
+    np.datetime64("29000-12-31T00:00:00", "us"),
+]
+
+
 @pytest.mark.parametrize("face_name", FACES)
-def test_moments_after_9999(tables: Tables, face_name: str) -> None:
-    path = tables.new("a timestamp, b datetime, c date")
+def test_moments_before_the_year_1_and_after_9999(tables: Tables, face_name: str) -> None:
+    path = tables.new("a timestamp, b datetime, c date, d array<timestamp_ntz>")
     face = face_of(face_name)
+    expected = [
+        (moment, int(moment.astype("M8[ms]").astype(np.int64)), moment.astype("M8[D]"), [moment, None])
+        for moment in OUTSIDE_OF_PYTHONS_YEARS
+    ]
     with face.TableWriter(path) as writer:
-        writer.write((AFTER_9999, AFTER_9999, AFTER_9999.astype("M8[D]")))
-    seconds = int(AFTER_9999.astype(np.int64))
+        writer.write([(cells[0], *cells[1:]) for cells in expected])
+        writer.write((datetime(2024, 1, 1), None, None, None))
+    with face.TableReader(path) as reader:
+        rows = list(reader.read(4))
+    assert rows == [*expected, (datetime(2024, 1, 1), None, None, None)]
+    # What was read can be written.
+    with face.TableWriter(path) as writer:
+        writer.write(rows)
+    assert tables.rows(path) == rows * 2
+
+
+@pytest.mark.parametrize("face_name", FACES)
+def test_nanoseconds_that_nothing_holds_are_an_error_and_not_the_end(tables: Tables, face_name: str) -> None:
+    path = tables.new("a timestamp, b bigint")
+    wide = arrow_schema([Column("a", "timestamp"), Column("b", "bigint")], wide_timestamps=True)
+    moment = {"sec": int(OUTSIDE_OF_PYTHONS_YEARS[0].astype("M8[s]").astype(np.int64)), "nano": 1}
+
+    async def write() -> None:
+        async with aiopaiio.Client() as client, client.open_writer(path) as writer:
+            await writer.write_batch(pa.RecordBatch.from_pylist([{"a": moment, "b": 1}], schema=wide))
+
+    bridge().call(write)
     (batch,) = batches(path, wide_timestamps=True)
-    assert batch["a"].to_pylist() == [{"sec": seconds, "nano": 0}]
-    # No class of Python's or NumPy's holds it to the nanosecond: an error, which is not the end of the table.
-    with face.TableReader(path, selected_cols="a") as reader:
+    assert batch["a"].to_pylist() == [moment]
+    with face_of(face_name).TableReader(path) as reader:
         for _ in range(2):
             with pytest.raises(aiopaiio.TimestampRangeError, match="wide_timestamps=True"):
                 reader.read()
-    with face.TableReader(path, selected_cols="b,c") as reader:
-        assert list(reader.read()) == [(seconds * 1000, AFTER_9999.astype("M8[D]"))]
+    assert tables.rows(path, selected_cols="b") == [(1,)]
 
 
 ZONES: list[Callable[[datetime], datetime]] = [
