@@ -23,7 +23,7 @@ from aiopaiio.odps_types import OdpsType
 from paiio.data._defaults import Default
 from paiio.data._errors import ValueRangeError
 
-__all__ = ["can_read", "number_filler", "text_parts"]
+__all__ = ["Filler", "can_read", "no_numbers", "number_filler", "text_parts"]
 
 Array: TypeAlias = Any
 Numbers: TypeAlias = npt.NDArray[Any]
@@ -62,6 +62,11 @@ def number_filler(arrow: pa.DataType, default: Default) -> Filler:
     return lambda column, out: _fill_checked(column, source, out, default.value)
 
 
+def no_numbers(column: Array, out: Numbers) -> None:
+    """Stands for the filler of a column of texts, which has none."""
+    raise AssertionError(f"{column.type} is no column of numbers")
+
+
 def _values(column: Array, dtype: np.dtype[Any]) -> Numbers:
     """The value buffer itself; the places of NULLs hold anything."""
     buffer = column.buffers()[1]
@@ -87,8 +92,7 @@ def _fill_flags(column: Array, out: Numbers, default: Any) -> None:
 
 def _fill_checked(column: Array, source: np.dtype[Any], out: Numbers, default: Any) -> None:
     values = _values(column, source)
-    with np.errstate(over="ignore", invalid="ignore"):
-        out[:] = values
+    out[:] = values
     if not column.null_count:
         _require_fit(values, out)
         return
@@ -124,11 +128,18 @@ def text_parts(column: Array, default: bytes) -> tuple[npt.NDArray[np.int64], me
     if pa.types.is_string(column.type):
         column = column.view(pa.binary())
     if column.null_count:
+        lengths, content = _lengths_and_texts(column)
+        if not default and not lengths[_nulls(column)].any():
+            return lengths, content
         column = pc.fill_null(column, pa.scalar(default, column.type))
-    offset_type = np.dtype(np.int64 if pa.types.is_large_binary(column.type) else np.int32)
+    return _lengths_and_texts(column)
+
+
+def _lengths_and_texts(column: Array) -> tuple[npt.NDArray[np.int64], memoryview]:
     if not len(column):
         return np.empty(0, np.int64), memoryview(b"")
+    offset_type = np.dtype(np.int64 if pa.types.is_large_binary(column.type) else np.int32)
     _, offset_buffer, text = column.buffers()
     offsets = np.frombuffer(offset_buffer, offset_type, len(column) + 1, column.offset * offset_type.itemsize)
     content = memoryview(text)[offsets[0] : offsets[-1]] if text is not None else memoryview(b"")
-    return np.diff(offsets).astype(np.int64, copy=False), content
+    return np.subtract(offsets[1:], offsets[:-1], dtype=np.int64), content

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy.typing as npt
+import pyarrow as pa
 
 from aiopaiio.client import Client
 from aiopaiio.errors import ClosedError
@@ -19,7 +20,7 @@ from paiio.data._errors import ValueRangeError
 from paiio.data._packing import Layout
 from paiio.data._plan import Plan
 from paiio.data._stages import through_stages
-from paiio.data._tables import NotYet, Read, TablesPass, describe
+from paiio.data._tables import Read, TablesPass, describe
 
 __all__ = ["Iteration"]
 
@@ -51,7 +52,7 @@ class Iteration:
         batch = self._plan.batch_stage
         nothing = self._layout.pack(Block((), batch.rows if batch else 1), batched=batch is not None)
         answered = time.monotonic()
-        blocks = through_stages(self._blocks, self._plan.stages, self._layout.rows_for(_PACK_BYTES))
+        blocks = through_stages(self._blocks, self._plan.stages, _PACK_BYTES)
         try:
             for block in blocks:
                 if block.rows:
@@ -66,7 +67,7 @@ class Iteration:
             self._close_ahead()
 
     def _packed(self, block: Block, *, batched: bool) -> Iterator[tuple[npt.NDArray[Any], ...]]:
-        rows = max(1, int(_PACK_BYTES / self._layout.row_bytes(block.pieces)))
+        rows = _PACK_BYTES * block.rows // max(1, sum(piece.nbytes for piece in block.pieces))
         for part in block.split(max(1, rows // block.rows_each)):
             try:
                 arrays = self._layout.pack(part, batched=batched)
@@ -102,19 +103,19 @@ class Iteration:
         tables = self._begin_pass()
         try:
             while True:
-                rows = self._bridge.call(tables.next_rows, _NOTICE_SECONDS)
-                if rows is None:
+                came = self._bridge.call(tables.next_rows, _NOTICE_SECONDS)
+                if came is None:
                     return
-                if isinstance(rows, NotYet):
-                    yield Block()
-                    continue
-                if tables.on_last_table and self._ahead is None and self._passes_left > 0:
+                if came and tables.on_last_table and self._ahead is None and self._passes_left > 0:
                     self._ahead = self._new_pass()
                     self._bridge.call(_begin_to_open, self._ahead)
-                key = str(rows.table.path).encode()
-                self._tables.setdefault(key, rows.table)
-                batch = rows.batch.replace_schema_metadata({_TABLE_KEY: key})
-                yield Block((batch,)).select(selection.within(rows.position, batch.num_rows))
+                pieces: list[pa.RecordBatch] = []
+                for rows in came:
+                    key = str(rows.table.path).encode()
+                    self._tables.setdefault(key, rows.table)
+                    batch = rows.batch.replace_schema_metadata({_TABLE_KEY: key})
+                    pieces += Block((batch,)).select(selection.within(rows.position, batch.num_rows)).pieces
+                yield Block(pieces)
         finally:
             self._close(tables)
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +16,7 @@ import pyarrow as pa
 
 from aiopaiio.varints import number_bytes
 from paiio.data._blocks import Block
-from paiio.data._conversion import number_filler, text_parts
+from paiio.data._conversion import Filler, no_numbers, number_filler, text_parts
 from paiio.data._defaults import Default
 from paiio.data._errors import ValueRangeError
 
@@ -26,7 +25,8 @@ __all__ = ["Layout", "Pack"]
 _MOST_TEXT_BYTES = (1 << 31) - (1 << 16)
 """What TensorFlow can take of one column in one piece."""
 
-_TEXT_GUESS_BYTES = 32
+Pieces: TypeAlias = list[tuple[pa.Schema, list[Any]]]
+"""The schema and the columns of each piece of a block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +46,7 @@ class Layout:
         for position, default in enumerate(defaults):
             positions.setdefault(default.dtype, []).append(position)
         self.packs = tuple(Pack(dtype, tuple(of_type)) for dtype, of_type in positions.items())
-        self._fixed_bytes = sum(
-            default.dtype.itemsize if default.dtype is not None else _TEXT_GUESS_BYTES for default in defaults
-        )
-        self._texts = [position for position, default in enumerate(defaults) if default.dtype is None]
-
-    def rows_for(self, byte_count: int) -> int:
-        """How many rows are about ``byte_count``, going by the types alone."""
-        return max(1, byte_count // max(1, self._fixed_bytes))
-
-    def row_bytes(self, pieces: Sequence[pa.RecordBatch]) -> float:
-        """The mean width of these rows."""
-        rows = sum(piece.num_rows for piece in pieces)
-        texts = sum(piece.column(position).nbytes for piece in pieces for position in self._texts)
-        return float(max(1.0, self._fixed_bytes + texts / max(1, rows)))
+        self._known: tuple[pa.Schema | None, list[Filler]] = None, []
 
     def pack(self, block: Block, *, batched: bool) -> tuple[npt.NDArray[Any], ...]:
         """One array for each of ``packs``.
@@ -68,45 +55,54 @@ class Layout:
         a serialised tensor for each column. Raises :class:`ValueRangeError` with the block's row and the column's name.
         """
         shape = (block.elements, block.rows_each) if batched else (block.rows,)
+        # Wrapping a column costs more than copying a short one.
+        pieces = [(piece.schema, piece.columns) for piece in block.pieces]
         return tuple(
-            self._numbers(pack.dtype, pack.positions, block).reshape(len(pack.positions), *shape)
+            self._numbers(pack.dtype, pack.positions, pieces, block.rows).reshape(len(pack.positions), *shape)
             if pack.dtype is not None
-            else self._serialised(pack.positions, block, shape)
+            else self._serialised(pack.positions, pieces, shape)
             for pack in self.packs
         )
 
-    def _numbers(self, dtype: np.dtype[Any], positions: tuple[int, ...], block: Block) -> npt.NDArray[Any]:
-        out = np.empty((len(positions), block.rows), dtype)
-        first = 0
-        for piece in block.pieces:
-            last = first + piece.num_rows
-            columns = piece.columns
-            for row, position in zip(out[:, first:last], positions, strict=True):
-                column = columns[position]
-                try:
-                    _filler(column.type, self.defaults[position])(column, row)
-                except ValueRangeError as error:
-                    error.row += first
-                    error.message = f"column {piece.schema.names[position]!r}: {error.message}"
-                    raise
-            first = last
+    def _numbers(self, dtype: np.dtype[Any], positions: tuple[int, ...], pieces: Pieces, rows: int) -> npt.NDArray[Any]:
+        out = np.empty((len(positions), rows), dtype)
+        first, position = 0, 0
+        try:
+            # What overflows is found by those who check.
+            with np.errstate(over="ignore", invalid="ignore"):
+                for schema, columns in pieces:
+                    fillers = self._fillers_for(schema)
+                    last = first + len(columns[0])
+                    for row, position in zip(out[:, first:last], positions, strict=True):
+                        fillers[position](columns[position], row)
+                    first = last
+        except ValueRangeError as error:
+            error.row += first
+            error.message = f"column {pieces[0][0].names[position]!r}: {error.message}"
+            raise
         return out
 
-    def _serialised(self, positions: tuple[int, ...], block: Block, shape: tuple[int, ...]) -> npt.NDArray[np.object_]:
+    def _fillers_for(self, schema: pa.Schema) -> list[Filler]:
+        """What writes each column of numbers. Remembered for the schema that came last."""
+        known, fillers = self._known
+        if known is None or not schema.equals(known):
+            fillers = [
+                no_numbers if default.dtype is None else number_filler(field.type, default)
+                for field, default in zip(schema, self.defaults, strict=True)
+            ]
+            self._known = schema, fillers
+        return fillers
+
+    def _serialised(self, positions: tuple[int, ...], pieces: Pieces, shape: tuple[int, ...]) -> npt.NDArray[Any]:
         out = np.empty(len(positions), object)
         for row, position in enumerate(positions):
             default = self.defaults[position].value
-            parts = [text_parts(piece.column(position), default) for piece in block.pieces]
+            parts = [text_parts(columns[position], default) for _, columns in pieces]
             if sum(len(content) for _, content in parts) > _MOST_TEXT_BYTES:
-                name = block.pieces[0].schema.names[position]
-                raise ValueRangeError(f"column {name!r}: {block.rows} rows have more than 2 GiB of text; batch fewer")
+                name = pieces[0][0].names[position]
+                raise ValueRangeError(f"column {name!r}: a block has more than 2 GiB of text; batch fewer rows")
             out[row] = _serialised_texts(parts, shape)
         return out
-
-
-@lru_cache(maxsize=1024)
-def _filler(arrow: pa.DataType, default: Default) -> Any:
-    return number_filler(arrow, default)
 
 
 # The fields of a TensorProto: dtype 1, tensor_shape 2, tensor_content 4.

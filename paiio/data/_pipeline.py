@@ -54,7 +54,8 @@ def build_pipeline(read: Read, plan: Plan, layout: Layout, filenames: Any) -> An
         packed = _all_at_once(filenames).flat_map(generated)
     else:
         packed = generated(filenames)
-    dataset = packed.map(columns).unbatch()
+    # While some arrays are unpacked the next are packed.
+    dataset = packed.prefetch(1).map(columns).unbatch()
     # Its generator repeats by itself; this one says so, and is never asked again, unless there is no row at all.
     return dataset.repeat() if plan.is_infinite else dataset
 

@@ -56,13 +56,15 @@ class ShuffleBuffer:
             return None
         return self._step()
 
-    def drain(self, rows: int) -> Iterator[pa.RecordBatch]:
-        """All that is left, ``rows`` at a time."""
+    def drain(self, byte_count: int) -> Iterator[pa.RecordBatch]:
+        """All that is left, about ``byte_count`` at a time."""
         if self._new:
             left = self._step()
             if left is not None:
                 yield left
         order = self._drain_random.permutation(self._held_rows)
+        held_bytes = sum(column.nbytes for column in self._held)
+        rows = max(1, self._held_rows * byte_count // max(1, held_bytes))
         for first in range(0, self._held_rows, rows):
             chosen = pa.array(order[first : first + rows])
             yield self._batch([_take(column, chosen) for column in self._held])

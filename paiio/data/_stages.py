@@ -20,8 +20,9 @@ Pass: TypeAlias = Callable[[], Iterator[Block]]
 """Begins a pass over some elements."""
 
 
-def through_stages(source: Pass, stages: Sequence[Stage], rows_at_once: int) -> Iterator[Block]:
-    """One pass over what leaves the last stage; ``rows_at_once`` is how many rows a block should have where it is free.
+def through_stages(source: Pass, stages: Sequence[Stage], block_bytes: int) -> Iterator[Block]:
+    """One pass over what leaves the last stage; ``block_bytes`` is how large blocks should be where a
+    stage is free to choose.
 
     Closing it closes the source.
     """
@@ -33,7 +34,7 @@ def through_stages(source: Pass, stages: Sequence[Stage], rows_at_once: int) -> 
             case Repeat():
                 begin = partial(_repeat, begin, stage)
             case Shuffle():
-                begin = partial(_shuffle, begin, stage, rows_at_once)
+                begin = partial(_shuffle, begin, stage, block_bytes)
             case Batch():
                 begin = partial(_batch, begin, stage)
     return begin()
@@ -66,12 +67,12 @@ def _repeat(begin: Pass, stage: Repeat) -> Iterator[Block]:
             yield Block()
 
 
-def _shuffle(begin: Pass, stage: Shuffle, rows_at_once: int) -> Iterator[Block]:
+def _shuffle(begin: Pass, stage: Shuffle, block_bytes: int) -> Iterator[Block]:
     buffer = ShuffleBuffer(stage.buffer_rows, stage.order.next_seed())
     for block in begin():
         left = buffer.add(block.pieces)
         yield Block() if left is None else Block((left,))
-    for left in buffer.drain(rows_at_once):
+    for left in buffer.drain(block_bytes):
         yield Block((left,))
 
 

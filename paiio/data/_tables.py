@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import enum
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import anyio
 import pyarrow as pa
 
 from aiopaiio.client import Client
 from aiopaiio.errors import SchemaMismatchError
-from aiopaiio.reader import TableRead, TableReader
+from aiopaiio.reader import TableRead
 from aiopaiio.schema import TableSchema
 from aiopaiio.slicing import RowRange
 from paiio.data._conversion import can_read
@@ -21,10 +20,13 @@ from paiio.data._defaults import Default
 from paiio.data._errors import RecordDefaultsError
 from paiio.data._selection import Selection
 
-__all__ = ["MOST_STREAMS", "NotYet", "Read", "Rows", "TablesPass", "describe"]
+__all__ = ["MOST_STREAMS", "Read", "Rows", "TablesPass", "describe"]
 
 _STREAM_BYTES = 64 << 20
 _MOST_BYTES = 1 << 30
+_WAITING_BYTES = 8 << 20
+"""What may wait on its way between the threads, so that few crossings carry much."""
+
 MOST_STREAMS = 64
 
 
@@ -55,12 +57,6 @@ class Read:
         }
 
 
-class NotYet(enum.Enum):
-    """What there is instead of rows when none came in time."""
-
-    COME = enum.auto()
-
-
 @dataclass(frozen=True, slots=True)
 class Rows:
     """Rows that came, of one table; ``position`` is the first one's number in the dataset's rows."""
@@ -71,7 +67,7 @@ class Rows:
 
 
 class TablesPass:
-    """The tables once through. Its coroutines are for the background loop."""
+    """The tables once through. Made anywhere; its coroutines are for the background loop."""
 
     def __init__(self, client: Client, paths: Sequence[str], read: Read, selection: Selection) -> None:
         self._client = client
@@ -80,78 +76,91 @@ class TablesPass:
         self._selection = selection
         self._opened = 0
         self._opening: asyncio.Task[TableRead] | None = None
-        self._table: TableRead | None = None
-        self._reader: TableReader | None = None
         self._first: tuple[str, TableSchema] | None = None
-        # Numbers among the rows of all tables: of the next table's first row, and of the next row to come.
-        self._begin = self._position = 0
-
-    async def next_rows(self, most_seconds: float) -> Rows | NotYet | None:
-        """More rows; None at the end."""
-        with anyio.move_on_after(most_seconds):
-            return await self._next_rows()
-        return NotYet.COME
-
-    def open_ahead(self) -> None:
-        """Begin to open the next table."""
-        if self._opening is None and self._opened < len(self._paths):
-            path = self._paths[self._opened]
-            self._opening = asyncio.create_task(self._open(path), name=f"paiio dataset opens {path}")
-
-    async def aclose(self) -> None:
-        """Stop everything, and wait for that."""
-        opening, self._opening = self._opening, None
-        if opening is not None:
-            opening.cancel()
-            await asyncio.wait([opening])
-            if not opening.cancelled():
-                opening.exception()  # nobody is left whom it concerns
-        await self._close_reader()
+        self._pump: asyncio.Task[None] | None = None
+        self._came: deque[tuple[Rows, int]] = deque()
+        self._came_bytes = 0
+        self._change = asyncio.Event()
 
     @property
     def on_last_table(self) -> bool:
         """Whether no other table is to be opened."""
         return self._opened == len(self._paths)
 
-    async def _next_rows(self) -> Rows | None:
-        while True:
-            if self._reader is None and not await self._next_table():
-                return None
-            assert self._reader is not None  # there is a next table
-            assert self._table is not None
-            batch = await self._reader.read_batch()
-            if batch is not None:
-                rows = Rows(batch, self._position, self._table)
-                self._position += batch.num_rows
-                return rows
-            await self._close_reader()
+    async def next_rows(self, most_seconds: float) -> list[Rows] | None:
+        """All that came and was not given yet, perhaps nothing; None at the end.
 
-    async def _next_table(self) -> bool:
-        """Go to the next table that has rows which are wanted."""
-        while not (self.on_last_table or self._selection.ends_before(self._begin)):
+        Waits for it, but not longer than ``most_seconds``. What fails is raised behind the rows before it.
+        """
+        if self._pump is None:
+            self._pump = asyncio.create_task(self._read_tables(), name="paiio dataset")
+        if not self._came and not self._pump.done():
+            self._change.clear()
+            await asyncio.wait(
+                [self._pump, changed := asyncio.ensure_future(self._change.wait())],
+                timeout=most_seconds,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            changed.cancel()
+        if not self._came and self._pump.done():
+            self._pump.result()
+            return None
+        rows = [each for each, _ in self._came]
+        self._came.clear()
+        self._came_bytes = 0
+        self._change.set()
+        return rows
+
+    def open_ahead(self) -> None:
+        """Begin to open the next table."""
+        if self._opening is None and not self.on_last_table:
+            path = self._paths[self._opened]
+            self._opening = asyncio.create_task(self._open(path), name=f"paiio dataset opens {path}")
+
+    async def aclose(self) -> None:
+        """Stop everything, and wait for that."""
+        tasks = [task for task in (self._pump, self._opening) if task is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        for task in tasks:
+            if not task.cancelled():
+                task.exception()  # nobody is left whom it concerns
+
+    async def _read_tables(self) -> None:
+        begin = 0
+        while not (self.on_last_table or self._selection.ends_before(begin)):
             self.open_ahead()
             assert self._opening is not None
-            # Shielded: whoever cannot wait any longer comes back to it.
-            table = await asyncio.shield(self._opening)
-            self._check(table)
-            count = len(table.rows)
-            wanted = self._selection.within(self._begin, count)
-            if wanted:
-                first = table.rows.start
-                narrowed = replace(table, rows=RowRange(first + wanted[0], first + wanted[-1] + 1))
-                # A description opens without a request.
-                self._reader = await self._client.open_reader(narrowed, **self._read.options())
-            # No await from here on: what was cancelled before it begins again.
+            table = await self._opening
             self._opening = None
             self._opened += 1
-            self._table = table
-            self._position = self._begin + (wanted[0] if wanted else 0)
-            self._begin += count
-            if not self._selection.ends_before(self._begin):
+            self._check(table)
+            count = len(table.rows)
+            if not self._selection.ends_before(begin + count):
                 self.open_ahead()
+            wanted = self._selection.within(begin, count)
             if wanted:
-                return True
-        return False
+                await self._read_table(table, wanted, begin)
+            begin += count
+
+    async def _read_table(self, table: TableRead, wanted: range, begin: int) -> None:
+        """Read from the first row that is wanted to the last; the table's first is number ``begin`` of all."""
+        first, last = table.rows.start + wanted[0], table.rows.start + wanted[-1]
+        narrowed = replace(table, rows=RowRange(first, last + 1))
+        position = begin + wanted[0]
+        # A description opens without a request.
+        async with self._client.open_reader(narrowed, **self._read.options()) as reader:
+            async for batch in reader:
+                size = batch.nbytes
+                while self._came and self._came_bytes + size > _WAITING_BYTES:
+                    self._change.clear()
+                    await self._change.wait()
+                self._came.append((Rows(batch, position, table), size))
+                self._came_bytes += size
+                self._change.set()
+                position += batch.num_rows
 
     async def _open(self, path: str) -> TableRead:
         read = self._read
@@ -185,11 +194,6 @@ class TablesPass:
                     f"the type of its record default",
                     **describe(table),
                 )
-
-    async def _close_reader(self) -> None:
-        reader, self._reader = self._reader, None
-        if reader is not None:
-            await reader.aclose()
 
 
 def describe(table: TableRead) -> dict[str, str | None]:
