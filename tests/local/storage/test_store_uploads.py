@@ -10,6 +10,7 @@ import pytest
 from store_rows import refuses, rows_of
 
 from aiopaiio.local.storage import Store, TableName
+from aiopaiio.local.storage.batch_cuts import MAX_BATCH_ROWS
 from aiopaiio.schema import Column, TableSchema
 
 
@@ -60,7 +61,7 @@ def test_a_block_that_is_not_committed_leaves_nothing(store: Store, table: Table
     write_block(upload.id, 0, [1])
     before = data_files(root)
     with store.open_block(upload.id, 0) as block:
-        block.write(rows_of(range(5000)))
+        block.write(rows_of(range(MAX_BATCH_ROWS + 1)))
         assert data_files(root) > before
     assert data_files(root) == before
     with refuses("StatusConflict"):
