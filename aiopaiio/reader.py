@@ -178,8 +178,7 @@ class TableReader:
         """
         from aiopaiio.records import records_from_batches
 
-        if num_records < 0:
-            raise errors.UsageError(f"num_records must not be negative, not {num_records}")
+        num_records = whole_number("num_records", num_records, least=0)
         with self._reading():
             while self._waiting_rows < num_records and await self._receive():
                 pass
@@ -199,8 +198,8 @@ class TableReader:
         Raises :class:`~aiopaiio.errors.OutOfRange` beyond the end, and :class:`~aiopaiio.errors.SliceError` before
         the start.
         """
-        if offset < 0:
-            raise errors.SliceError(f"seek counts from the slice's start, so offset must not be negative, not {offset}")
+        # Counted from the slice's start, so nothing is before 0.
+        offset = whole_number("offset", offset, least=0, error=errors.SliceError)
         with self._reading():
             target = self._read.rows.start + offset
             if target > self._read.rows.stop:

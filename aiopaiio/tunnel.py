@@ -50,9 +50,17 @@ class Tunnel:
         """Freeze the present rows of a table, or of the one partition in ``table``."""
         query = [("downloads", ""), ("asyncmode", "true")]
         session, status = download_session(table, *await self._table_json("POST", table, query))
-        wait = _FIRST_POLL_SECONDS
+        wait, waited = _FIRST_POLL_SECONDS, 0.0
         while status == "initiating":
+            if waited >= self.retry.throttle_seconds:
+                raise errors.TransportTimeout(
+                    f"the service is still preparing the download session after {waited:.0f} s",
+                    table=table.name,
+                    session=session.id,
+                    request_id=session.request_id,
+                )
             await anyio.sleep(wait)
+            waited += wait
             wait = min(2 * wait, _LONGEST_POLL_SECONDS)
             answer = await self._table_json("GET", table, [("downloadid", session.id)])
             session, status = download_session(table, *answer)

@@ -178,7 +178,8 @@ async def test_a_fault_that_stays_ends_the_retries(
     path = await make_table(COLUMNS, ROWS)
     age_tables()
     action, expected = (FOREVER | FOREVER_ROWS)[name]
-    async with connect(retry=HASTY, read_timeout_seconds=0.1) as client:
+    # Only a stall may end as a time-out, however busy the machine is.
+    async with connect(retry=HASTY, read_timeout_seconds=0.1 if name == "stall" else 30.0) as client:
         if operation == "tunnel_lookup" and name == "short":
             # An address cut short is an address, too.
             expected = errors.Error

@@ -86,7 +86,7 @@ async def test_read_zero_and_negative(client: Client, make_table) -> None:
         nothing = await reader.read(0)
         assert len(nothing) == 0
         assert nothing.dtype.names == ("id", "half", "text")
-        with pytest.raises(errors.UsageError, match="-1"):
+        with pytest.raises(errors.UsageError, match="at least 0"):
             await reader.read(-1)
 
 
