@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from itertools import pairwise
 from typing import Any, Literal, TypeAlias
 
@@ -55,7 +55,8 @@ _NANOS_PER_SECOND = 1_000_000_000
 # What datetime.date, datetime.datetime and datetime.timedelta can hold.
 _FIRST_DAY, _LAST_DAY = -719_162, 2_932_896
 _FIRST_MOMENT, _LAST_MOMENT = _FIRST_DAY * 86_400, (_LAST_DAY + 1) * 86_400 - 1
-_LONGEST_INTERVAL_SECONDS = 999_999_999 * 86_400
+# Beyond it NumPy's 64 bits of microseconds overflow, long before datetime.timedelta does.
+_LONGEST_INTERVAL_SECONDS = (1 << 63) // 1_000_000 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,8 +282,18 @@ class _Moments:
         inexact = self.inexact if nulls is None else self.inexact & ~nulls
         for position in np.flatnonzero(inexact).tolist():
             nanos = int(self._seconds[position]) * _NANOS_PER_SECOND + int(self._nanos[position])
-            values[position] = _numpy_time(nanos, np.timedelta64 if self._is_interval else np.datetime64)
+            values[position] = _long_interval(nanos) if self._is_interval else _numpy_time(nanos, np.datetime64)
         return values
+
+
+def _long_interval(nanos: int) -> timedelta | np.datetime64 | np.timedelta64:
+    micros, rest = divmod(nanos, 1000)
+    if not rest:
+        try:
+            return timedelta(microseconds=micros)
+        except OverflowError:
+            pass
+    return _numpy_time(nanos, np.timedelta64)
 
 
 def _numpy_time(nanos: int, kind: type[np.datetime64 | np.timedelta64]) -> np.datetime64 | np.timedelta64:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -31,8 +31,22 @@ def batches_of(columns: list[Column], rows: list[tuple[Any, ...]], size: int) ->
     return [rows_to_batch(rows[at : at + size], None, columns) for at in range(0, len(rows), size)]
 
 
+LONGEST_OF_64_BITS = timedelta(seconds=(1 << 63) // 1_000_000 - 1)
+
+
 def needs_object(cell: Any) -> bool:
+    if isinstance(cell, timedelta):
+        return abs(cell) >= LONGEST_OF_64_BITS
     return cell is None or isinstance(cell, (np.datetime64, np.timedelta64))
+
+
+def test_intervals_that_overflow_64_bits_of_microseconds() -> None:
+    columns = [Column("a", "interval_day_time")]
+    rows = [(timedelta(days=days),) for days in (106_751_991, 106_751_992, -106_751_992, 999_999_999, -999_999_999)]
+    cursor = RecordCursor(arrow_schema(columns))
+    for batch in batches_of(columns, rows, 2):
+        cursor.push(batch)
+    assert cursor.take(len(rows)).tolist() == rows
 
 
 @given(tables(), st.integers(1, 17), st.lists(st.integers(0, 50), max_size=30))
