@@ -117,6 +117,7 @@ def test_flights_runs(machine: Machine) -> None:
     assert "Every row came back exactly once" in printed
 
 
+@pytest.mark.slow
 def test_flights_has_bars_in_a_terminal(machine: Machine) -> None:
     printed = machine.run("flights", "--rows", "600", FORCE_COLOR="1", TERM="xterm")
     for bar in ("write 2013-12", "read whole", "read slice 3", "read 2013-01"):

@@ -45,6 +45,7 @@ def programs() -> list[tuple[str, str]]:
     return re.findall(r"^```python\n(.*?)^```$(?:\n\n^```text\n(.*?)^```$)?", README, re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.slow
 def test_the_programs_of_the_tour_print_what_is_shown(tmp_path: Path) -> None:
     (tmp_path / "odps_config.ini").write_text(blocks("ini", section("A tour"))[0])
     environment = {name: value for name, value in os.environ.items() if not re.search("ODPS|ACCESS|ALIBABA", name)}
