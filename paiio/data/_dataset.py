@@ -184,6 +184,11 @@ class TableRecordDataset(tf.compat.v1.data.Dataset):  # type: ignore[misc]  # Te
         plan = None if shards is None or number is None else self._plan.shard(shards, number)
         return super().shard(num_shards, index, name) if plan is None else self._derived(plan)
 
+    def apply(self, transformation_func: Any) -> Any:
+        """As ``tf.data.Dataset.apply``."""
+        made = transformation_func(self)
+        return made if isinstance(made, TableRecordDataset) else super().apply(lambda _: made)
+
     def with_options(self, options: Any, name: str | None = None) -> Any:
         """As ``tf.data.Dataset.with_options``."""
         return self._derived(self._plan, self._wanted_options.merge(options))

@@ -46,13 +46,14 @@ class Iteration:
         self._tables: dict[bytes, TableRead] = {}
         self._passes_left = plan.most_passes
         self._ahead: TablesPass | None = None
+        self._row_bytes = 0.0
 
     def arrays(self) -> Iterator[tuple[npt.NDArray[Any], ...]]:
         """The arrays of :meth:`Layout.pack`, block after block; now and then empty ones."""
         batch = self._plan.batch_stage
         nothing = self._layout.pack(Block((), batch.rows if batch else 1), batched=batch is not None)
         answered = time.monotonic()
-        blocks = through_stages(self._blocks, self._plan.stages, _PACK_BYTES)
+        blocks = through_stages(self._blocks, self._plan.stages)
         try:
             for block in blocks:
                 if block.rows:
@@ -67,7 +68,9 @@ class Iteration:
             self._close_ahead()
 
     def _packed(self, block: Block, *, batched: bool) -> Iterator[tuple[npt.NDArray[Any], ...]]:
-        rows = _PACK_BYTES * block.rows // max(1, sum(piece.nbytes for piece in block.pieces))
+        if not self._row_bytes:
+            self._row_bytes = sum(piece.nbytes for piece in block.pieces) / block.rows
+        rows = int(_PACK_BYTES / max(1, self._row_bytes))
         for part in block.split(max(1, rows // block.rows_each)):
             try:
                 arrays = self._layout.pack(part, batched=batched)
@@ -78,6 +81,8 @@ class Iteration:
                     # Errors come at their row: what was before it is given first.
                     yield self._layout.pack(part.select(range(whole)), batched=batched)
                 raise
+            # From now on as wide as it was last; asking Arrow takes long where columns are many.
+            self._row_bytes = _size_bytes(arrays) / part.rows
             yield arrays
 
     def _locate(self, error: ValueRangeError, block: Block) -> None:
@@ -142,6 +147,10 @@ class Iteration:
             pass  # the program is ending, and everything with it
         finally:
             self._bridge.let_go(tables)
+
+
+def _size_bytes(arrays: tuple[npt.NDArray[Any], ...]) -> int:
+    return sum(sum(map(len, array)) if array.dtype == object else array.nbytes for array in arrays)
 
 
 async def _begin_to_open(tables: TablesPass) -> None:

@@ -25,6 +25,9 @@ __all__ = ["Layout", "Pack"]
 _MOST_TEXT_BYTES = (1 << 31) - (1 << 16)
 """What TensorFlow can take of one column in one piece."""
 
+_LONG_ROWS = 2048
+"""What is done for each column of each piece costs more than copying shorter ones together."""
+
 Pieces: TypeAlias = list[tuple[pa.Schema, list[Any]]]
 """The schema and the columns of each piece of a block."""
 
@@ -55,8 +58,10 @@ class Layout:
         a serialised tensor for each column. Raises :class:`ValueRangeError` with the block's row and the column's name.
         """
         shape = (block.elements, block.rows_each) if batched else (block.rows,)
-        # Wrapping a column costs more than copying a short one.
-        pieces = [(piece.schema, piece.columns) for piece in block.pieces]
+        batches = block.pieces
+        if len(batches) > 1 and block.rows < _LONG_ROWS * len(batches):
+            batches = pa.Table.from_batches(batches).combine_chunks().to_batches()
+        pieces = [(piece.schema, piece.columns) for piece in batches]
         return tuple(
             self._numbers(pack.dtype, pack.positions, pieces, block.rows).reshape(len(pack.positions), *shape)
             if pack.dtype is not None

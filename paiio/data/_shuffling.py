@@ -21,6 +21,7 @@ __all__ = ["ShuffleBuffer"]
 
 _LEAST_STEP_ROWS = 4096
 _LEAST_STEP_BYTES = 1 << 20
+_DRAINED_BYTES = 16 << 20
 _DRAWN_AT_ONCE = 8192
 
 Positions = npt.NDArray[np.int64]
@@ -45,9 +46,11 @@ class ShuffleBuffer:
     def add(self, pieces: Sequence[pa.RecordBatch]) -> pa.RecordBatch | None:
         """Take more rows; the rows that leave, if any do."""
         for piece in pieces:
+            if not piece.num_rows:
+                continue
             if self._schema is None:
                 self._schema = piece.schema
-                width = max(1, piece.nbytes // max(1, piece.num_rows))
+                width = max(1, piece.nbytes // piece.num_rows)
                 # Small buffers are worked on in steps that are worth it; the order is the same.
                 self._step_rows = max(self._step_rows, min(_LEAST_STEP_ROWS, _LEAST_STEP_BYTES // width))
             self._new.append(piece)
@@ -56,15 +59,15 @@ class ShuffleBuffer:
             return None
         return self._step()
 
-    def drain(self, byte_count: int) -> Iterator[pa.RecordBatch]:
-        """All that is left, about ``byte_count`` at a time."""
+    def drain(self) -> Iterator[pa.RecordBatch]:
+        """All that is left, some at a time."""
         if self._new:
             left = self._step()
             if left is not None:
                 yield left
         order = self._drain_random.permutation(self._held_rows)
         held_bytes = sum(column.nbytes for column in self._held)
-        rows = max(1, self._held_rows * byte_count // max(1, held_bytes))
+        rows = max(1, self._held_rows * _DRAINED_BYTES // max(1, held_bytes))
         for first in range(0, self._held_rows, rows):
             chosen = pa.array(order[first : first + rows])
             yield self._batch([_take(column, chosen) for column in self._held])

@@ -20,9 +20,8 @@ Pass: TypeAlias = Callable[[], Iterator[Block]]
 """Begins a pass over some elements."""
 
 
-def through_stages(source: Pass, stages: Sequence[Stage], block_bytes: int) -> Iterator[Block]:
-    """One pass over what leaves the last stage; ``block_bytes`` is how large blocks should be where a
-    stage is free to choose.
+def through_stages(source: Pass, stages: Sequence[Stage]) -> Iterator[Block]:
+    """One pass over what leaves the last stage.
 
     Closing it closes the source.
     """
@@ -34,7 +33,7 @@ def through_stages(source: Pass, stages: Sequence[Stage], block_bytes: int) -> I
             case Repeat():
                 begin = partial(_repeat, begin, stage)
             case Shuffle():
-                begin = partial(_shuffle, begin, stage, block_bytes)
+                begin = partial(_shuffle, begin, stage)
             case Batch():
                 begin = partial(_batch, begin, stage)
     return begin()
@@ -67,12 +66,12 @@ def _repeat(begin: Pass, stage: Repeat) -> Iterator[Block]:
             yield Block()
 
 
-def _shuffle(begin: Pass, stage: Shuffle, block_bytes: int) -> Iterator[Block]:
+def _shuffle(begin: Pass, stage: Shuffle) -> Iterator[Block]:
     buffer = ShuffleBuffer(stage.buffer_rows, stage.order.next_seed())
     for block in begin():
         left = buffer.add(block.pieces)
         yield Block() if left is None else Block((left,))
-    for left in buffer.drain(block_bytes):
+    for left in buffer.drain():
         yield Block((left,))
 
 

@@ -27,6 +27,8 @@ _MOST_BYTES = 1 << 30
 _WAITING_BYTES = 8 << 20
 """What may wait on its way between the threads, so that few crossings carry much."""
 
+_MEASURE_EVERY = 16
+
 MOST_STREAMS = 64
 
 
@@ -152,8 +154,13 @@ class TablesPass:
         position = begin + wanted[0]
         # A description opens without a request.
         async with self._client.open_reader(narrowed, **self._read.options()) as reader:
+            row_bytes, measure_at = 0.0, position
             async for batch in reader:
-                size = batch.nbytes
+                if position >= measure_at:
+                    # Not always: it takes long where columns are many.
+                    row_bytes = batch.nbytes / batch.num_rows
+                    measure_at = position + _MEASURE_EVERY * batch.num_rows
+                size = int(row_bytes * batch.num_rows)
                 while self._came and self._came_bytes + size > _WAITING_BYTES:
                     self._change.clear()
                     await self._change.wait()

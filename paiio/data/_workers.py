@@ -24,7 +24,7 @@ def slice_from_tf_config(tf_config: str | Mapping[str, Any] | None = None) -> tu
     """
     text = os.environ.get("TF_CONFIG", "") if tf_config is None else tf_config
     try:
-        config = dict(json.loads(text or "{}") if isinstance(text, str) else text)
+        config = json.loads(text or "{}") if isinstance(text, str) else text
         cluster, task = config.get("cluster") or {}, config.get("task") or {}
         sizes = [(kind, len(cluster[kind])) for kind in _READERS if kind in cluster]
         kind, index = task.get("type", "worker"), int(task.get("index", 0))
