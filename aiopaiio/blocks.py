@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import anyio
-import anyio.abc
 import pyarrow as pa
 
 from aiopaiio.arrow_stream import ArrowStreamEncoder
 from aiopaiio.compression import compressor
 from aiopaiio.errors import ClosedError
+from aiopaiio.owned_tasks import OwnedTasks
 from aiopaiio.record_stream import RecordStreamEncoder
 from aiopaiio.schema import Column, arrow_schema
 from aiopaiio.sessions import UploadSession
@@ -125,25 +124,20 @@ class BlockUploads:
         self._encoding = encoding
         self._slots = anyio.Semaphore(concurrency)
         self._concurrency = concurrency
-        self._group: anyio.abc.TaskGroup | None = None
-        self._owner: asyncio.Task[None] | None = None
+        self._tasks = OwnedTasks(f"aiopaiio uploads {session.id}")
         self._failure: Exception | None = None
         self.sent: dict[int, int] = {}
         """Block id to number of rows, of every block that was put."""
 
     async def put(self, block_id: int, block: Block) -> None:
         """Begin to upload a block; waits only while ``concurrency`` others are under way."""
-        if self._owner is None:
-            started = anyio.Event()
-            self._owner = asyncio.create_task(self._own_uploads(started), name=f"aiopaiio uploads {self._session.id}")
-            await started.wait()
+        await self._tasks.start()
         await self._slots.acquire()
         if self._failure is not None:
             self._slots.release()
             raise self._failure
-        assert self._group is not None  # started
         self.sent[block_id] = block.row_count
-        self._group.start_soon(self._upload, block_id, block)
+        self._tasks.start_soon(self._upload, block_id, block)
 
     async def finish(self) -> None:
         """Wait until every block is with the service."""
@@ -157,21 +151,12 @@ class BlockUploads:
     async def aclose(self) -> None:
         """Stop what is under way and wait until its connections are let go."""
         self.cancel()
-        if self._owner is not None:
-            # Shielded, because a cancelled caller must not leave tasks and connections behind either.
-            with anyio.CancelScope(shield=True):
-                await asyncio.wait([self._owner])
+        await self._tasks.aclose()
 
     def cancel(self) -> None:
         """Stop what is under way without waiting for it."""
         self._failure = self._failure or ClosedError("this writer was closed while a block was on its way")
-        if self._owner is not None:
-            self._owner.cancel()
-
-    async def _own_uploads(self, started: anyio.Event) -> None:
-        async with anyio.create_task_group() as self._group:
-            started.set()
-            await anyio.sleep_forever()
+        self._tasks.cancel()
 
     async def _upload(self, block_id: int, block: Block) -> None:
         try:

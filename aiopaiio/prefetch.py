@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import anyio
-import anyio.abc
 import pyarrow as pa
 
 from aiopaiio.batch_queue import BatchQueue
 from aiopaiio.download import RangeDownload, RowSource
 from aiopaiio.errors import ClosedError
+from aiopaiio.owned_tasks import OwnedTasks
 from aiopaiio.slicing import RowRange
 from aiopaiio.snapshot import Snapshot
 
@@ -57,12 +55,11 @@ class Prefetch:
         self._stream_limit_rows = stream_limit_rows
         self._asked = rows.start
         self._window: deque[RangeDownload] = deque()
-        self._group: anyio.abc.TaskGroup | None = None
-        self._owner: asyncio.Task[None] | None = None
+        self._tasks = OwnedTasks(f"aiopaiio prefetch {rows}", self._fill)
         self._failure: Exception | None = None
 
     def __repr__(self) -> str:
-        state = "failed" if self._failure else "running" if self._owner else "not started"
+        state = "failed" if self._failure else "running" if self._window else "not started, or at its end"
         return f"<Prefetch {state}, {self._rows} asked up to {self._asked}, window {list(self._window)}>"
 
     @property
@@ -72,8 +69,8 @@ class Prefetch:
 
     async def next_batch(self) -> pa.RecordBatch | None:
         """The next batch, or None behind the last. An error is raised at its row, and again by every later call."""
-        if self._owner is None and self._failure is None:
-            await self._start()
+        if self._failure is None:
+            await self._tasks.start()
         if self._failure is not None:
             raise self._failure
         while self._window:
@@ -92,35 +89,16 @@ class Prefetch:
     async def aclose(self) -> None:
         """Stop all downloads and wait until they have let go of their connections."""
         self.cancel()
-        if self._owner is not None:
-            # Shielded, because a cancelled caller must not leave tasks and connections behind either.
-            with anyio.CancelScope(shield=True):
-                await asyncio.wait([self._owner])
+        await self._tasks.aclose()
 
     def cancel(self) -> None:
         """Stop all downloads without waiting for it."""
         self._failure = self._failure or ClosedError("closed while rows were awaited; open a new reader")
         for download in self._window:
             download.queue.leave()
-        if self._owner is not None:
-            self._owner.cancel()
-
-    async def _start(self) -> None:
-        started = anyio.Event()
-        self._owner = asyncio.create_task(self._own_downloads(started), name=f"aiopaiio prefetch {self._rows}")
-        # Cancelled before its first step, it would never say that it has started.
-        self._owner.add_done_callback(lambda _: started.set())
-        await started.wait()
-
-    async def _own_downloads(self, started: anyio.Event) -> None:
-        # A task of its own, because a task group must not be held open across the yields of somebody else's code.
-        async with anyio.create_task_group() as self._group:
-            self._fill()
-            started.set()
-            await anyio.sleep_forever()
+        self._tasks.cancel()
 
     def _fill(self) -> None:
-        assert self._group is not None  # started
         while len(self._window) < self._concurrency and self._asked < self._rows.stop:
             segment = next(s for s in self._segments if s.rows.stop > self._asked)
             stop = min(segment.rows.stop, self._rows.stop)
@@ -129,5 +107,5 @@ class Prefetch:
             queue = BatchQueue(self._source.planner.stream_limit_bytes, self._stream_limit_rows)
             download = RangeDownload(self._source, segment.snapshot, local, queue)
             self._window.append(download)
-            self._group.start_soon(download.run, name=f"aiopaiio download {local}")
+            self._tasks.start_soon(download.run, name=f"aiopaiio download {local}")
             self._asked += count

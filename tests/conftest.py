@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import settings
 
-pytest_plugins = ("fixtures.local_service", "fixtures.pyodps_client")
+pytest_plugins = ("fixtures.aio_client", "fixtures.local_service", "fixtures.pyodps_client")
 
 # A deadline is an assertion on time, which a busy machine breaks.
 settings.register_profile("aiopaiio", deadline=None)

@@ -22,6 +22,7 @@ LAYERS = {
         "commit",
         "download",
         "opening",
+        "owned_tasks",
         "prefetch",
         "reader",
         "shared_upload",

@@ -1,66 +1,21 @@
-"""A client that soon gives up, tables to read and to write, and what must be gone when all is over."""
+"""What adversity tests need beside a client: more haste, older tables, and a look at what must be gone at the end."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from pathlib import Path
 
 import psutil
-import pyarrow as pa
 import pytest
 
-from aiopaiio import Client, RetryPolicy
+from aiopaiio import RetryPolicy
 from aiopaiio.local import LocalService
-
-IMPATIENT = RetryPolicy(outage_seconds=4.0, throttle_seconds=4.0, first_wait_seconds=0.001, longest_wait_seconds=0.01)
-"""Heals whatever happens a few times, also on a slow machine."""
 
 HASTY = RetryPolicy(outage_seconds=0.1, throttle_seconds=0.1, first_wait_seconds=0.001, longest_wait_seconds=0.01)
 """For faults that never end."""
-
-
-@pytest.fixture
-def connect(local_service: LocalService) -> Callable[..., Client]:
-    """Make clients of the service; options are those of ``Client``."""
-
-    def connect(**options: object) -> Client:
-        settings = {
-            "endpoint": local_service.endpoint,
-            "access_id": local_service.access_id,
-            "access_key": local_service.access_key,
-            "project": "demo",
-            "retry": IMPATIENT,
-        }
-        return Client(**(settings | options))  # type: ignore[arg-type]
-
-    return connect
-
-
-@pytest.fixture
-async def client(connect: Callable[..., Client]) -> AsyncIterator[Client]:
-    async with connect() as client:
-        yield client
-
-
-@pytest.fixture
-def make_table(client: Client) -> Callable[..., Awaitable[str]]:
-    """Create a table, perhaps with rows; gives its path."""
-    numbers = itertools.count()
-
-    async def make_table(columns: str, rows: pa.Table | None = None) -> str:
-        name = f"t{next(numbers)}"
-        await client.execute_sql(f"create table {name} ({columns})")
-        path = f"odps://demo/tables/{name}"
-        if rows is not None:
-            async with client.open_writer(path) as writer:
-                await writer.write_batch(rows)
-        return path
-
-    return make_table
 
 
 @pytest.fixture
