@@ -153,6 +153,7 @@ ENDINGS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ENDINGS.values(), ids=list(ENDINGS))
 def test_the_program_ends(make_table: MakeTable, ending: str) -> None:
     path = make_table(numbered(1000))

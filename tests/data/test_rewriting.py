@@ -44,12 +44,18 @@ def random_chain(choice: random.Random) -> list[tuple[str, tuple[Any, ...]]]:
                 ]
             )
         )
+    # Batches of batches of different sizes are an error, whoever makes them.
+    batches = [step for step in chain if step[0] == "batch"]
+    chain = [step for step in chain if step[0] != "batch" or step is batches[0]]
     if choice.random() < 0.3:
         chain.append(("shuffle", (choice.randint(1, 50),)))
     return chain
 
 
-@pytest.mark.parametrize("seed", range(16))
+SLOW_SEEDS = [pytest.param(seed, marks=pytest.mark.slow) for seed in range(8, 48)]
+
+
+@pytest.mark.parametrize("seed", [*range(8), *SLOW_SEEDS])
 def test_random_chains(make_table: MakeTable, seed: int) -> None:
     choice = random.Random(seed)
     count = choice.randint(1, 120)

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +17,8 @@ pytest.importorskip("tensorflow", reason="datasets need TensorFlow")
 
 from aiopaiio.errors import ConfigError
 from paiio.data import slice_from_tf_config
+
+from .conftest import MakeTable, numbered
 
 CLUSTER = {"chief": ["c:1"], "worker": ["a:1", "b:1"], "ps": ["p:1"], "evaluator": ["e:1"]}
 
@@ -49,3 +57,41 @@ def test_without_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_nonsense(config: Any) -> None:
     with pytest.raises(ConfigError, match="TF_CONFIG"):
         slice_from_tf_config(config)
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@pytest.mark.slow
+def test_two_workers_read_a_table_together(make_table: MakeTable) -> None:
+    count = 101
+    path = make_table(numbered(count))
+    workers = [f"127.0.0.1:{free_port()}" for _ in range(2)]
+    root = Path(__file__).parents[2]
+    started = []
+    with ExitStack() as stack:
+        for index in range(2):
+            config = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
+            process = subprocess.Popen(
+                [sys.executable, str(Path(__file__).with_name("worker_program.py")), path],
+                env=os.environ | {"PYTHONPATH": str(root), "TF_CONFIG": json.dumps(config)},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            started.append(process)
+        answers = []
+        for process in started:
+            answer, complaints = process.communicate(timeout=110)
+            assert process.returncode == 0, complaints
+            answers.append(json.loads(answer))
+    assert [answer["slice"] for answer in answers] == [[0, 2], [1, 2]]
+    for way in range(2):
+        # Contiguous slices, so one behind the other they are the table.
+        assert answers[0]["read"][way] + answers[1]["read"][way] == list(range(count))
+    assert {answer["total"] for answer in answers} == {sum(range(count))}
