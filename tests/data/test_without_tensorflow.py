@@ -11,11 +11,10 @@ import paiio
 
 @pytest.fixture(autouse=True)
 def no_tensorflow(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [
-        name for name in sys.modules if name.partition(".")[0] == "tensorflow" or name.startswith("paiio.data")
-    ]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.delattr(paiio, "data", raising=False)
+    for name in list(sys.modules):
+        if name.startswith(("tensorflow.", "paiio.data")):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delitem(paiio.__dict__, "data", raising=False)
     monkeypatch.setitem(sys.modules, "tensorflow", None)
 
 
