@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-__all__ = ["column_types", "mixed_rows", "python_rows", "wide_rows"]
+__all__ = ["column_types", "mixed_columns", "mixed_rows", "python_rows", "wide_rows"]
 
 _TYPES = {pa.int64(): "bigint", pa.float64(): "double", pa.bool_(): "boolean", pa.string(): "string"}
 _CITIES = ["Amsterdam", "Beijing", "Cairo", "Hangzhou", "Reykjavík", "São Paulo", None, "Zürich"]
@@ -43,6 +43,13 @@ def wide_rows(columns: int, count: int) -> pa.RecordBatch:
     for column in range(1, columns):
         made.append(number * column if column % 2 == 0 else number * (0.5 + column))
     return pa.record_batch(made, names=["id", *(f"f{column}" for column in range(1, columns))])
+
+
+def mixed_columns(columns: int, count: int) -> pa.RecordBatch:
+    """:func:`mixed_rows`, its columns again and again, under names of their own."""
+    rows = mixed_rows(count)
+    names = [f"{rows.schema.names[at % rows.num_columns]}_{at}" for at in range(columns)]
+    return pa.RecordBatch.from_arrays([rows.column(at % rows.num_columns) for at in range(columns)], names=names)
 
 
 def column_types(batch: pa.RecordBatch) -> list[tuple[str, str]]:
