@@ -25,7 +25,7 @@ from aiopaiio.service_api import ServiceApi
 from aiopaiio.shared_upload import SharedUpload
 from aiopaiio.slice_lock import SliceLock
 from aiopaiio.statements import run_statement
-from aiopaiio.table_path import TablePath, parse_paths
+from aiopaiio.table_path import TablePath, named_paths
 from aiopaiio.tunnel import Tunnel
 from aiopaiio.writer import BLOCK_BYTES, TableWriter, WriteOptions
 
@@ -156,7 +156,8 @@ class Client:
         tables_at_once: int = 8,
         memory_limit_bytes: int | None = None,
     ) -> AsyncGenerator[tuple[str, pa.RecordBatch], None]:
-        """Read many tables or partitions concurrently; gives ``(path, batch)`` as they come, each table in row order.
+        """Read many tables or partitions concurrently; gives ``(path, batch)`` as they come, each table in row order; the path
+        is the text that was given.
 
         At most ``tables_at_once`` are open, and all together hold at most ``memory_limit_bytes``. The first error stops
         everything and is raised after the batches that came before it. Who leaves the loop early closes the generator
@@ -166,7 +167,7 @@ class Client:
 
         return read_tables(
             self,
-            parse_paths(paths),
+            named_paths(paths),
             selected_cols,
             excluded_cols,
             tables_at_once=tables_at_once,

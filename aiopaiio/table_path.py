@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, quote, unquote
 from aiopaiio.errors import SliceError, TablePathError
 from aiopaiio.slicing import RowRange
 
-__all__ = ["PartitionSpec", "TablePath", "parse_paths"]
+__all__ = ["PartitionSpec", "TablePath", "named_paths", "parse_paths"]
 
 _FORM = "odps://PROJECT/tables/TABLE[/KEY=VALUE...][?start=FIRST&end=ONE_PAST_LAST]"
 _NAME = re.compile(r"[A-Za-z0-9_\u0080-\uffff][\w\u0080-\uffff-]*\Z")
@@ -127,14 +127,17 @@ def parse_paths(paths: str | TablePath | Iterable[str | TablePath]) -> list[Tabl
 
     A comma separates paths only where a new ``odps://`` follows; a partition value may hold one.
     """
+    return [path for _, path in named_paths(paths)]
+
+
+def named_paths(paths: str | TablePath | Iterable[str | TablePath]) -> list[tuple[str, TablePath]]:
+    """As :func:`parse_paths`, each path with the text that it was given as."""
     if isinstance(paths, TablePath):
-        return [paths]
+        return [(str(paths), paths)]
     if isinstance(paths, str):
-        return [TablePath.parse(part) for part in re.split(r",\s*(?=\w+://)", paths.strip().rstrip(","))]
-    parsed: list[TablePath] = []
-    for path in paths:
-        parsed += parse_paths(path)
-    return parsed
+        texts = re.split(r",\s*(?=\w+://)", paths.strip().rstrip(","))
+        return [(text, TablePath.parse(text)) for text in texts]
+    return [named for path in paths for named in named_paths(path)]
 
 
 def _name(segment: str, text: str) -> str:

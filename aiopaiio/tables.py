@@ -21,7 +21,7 @@ __all__ = ["read_tables"]
 
 async def read_tables(
     client: Client,
-    paths: Sequence[TablePath],
+    paths: Sequence[tuple[str, TablePath]],
     selected_cols: str | Iterable[str] | None,
     excluded_cols: str | Iterable[str] | None,
     *,
@@ -37,23 +37,23 @@ async def read_tables(
     failures: list[Exception] = []
     limiter = anyio.CapacityLimiter(tables_at_once)
 
-    async def read_one(path: TablePath) -> None:
+    async def read_one(name: str, path: TablePath) -> None:
         async with limiter:
             opening = client.open_reader(path, selected_cols, excluded_cols, memory_limit_bytes=share_bytes)
             async with opening as reader:
                 async for batch in reader:
-                    await sender.send((str(path), batch))
+                    await sender.send((name, batch))
 
     async def read_all() -> None:
         # A task of its own owns the group: the consumer may leave between two batches.
         with sender:
             async with anyio.create_task_group() as group:
-                for path in paths:
-                    group.start_soon(read_guarded, path, group)
+                for name, path in paths:
+                    group.start_soon(read_guarded, name, path, group)
 
-    async def read_guarded(path: TablePath, group: anyio.abc.TaskGroup) -> None:
+    async def read_guarded(name: str, path: TablePath, group: anyio.abc.TaskGroup) -> None:
         try:
-            await read_one(path)
+            await read_one(name, path)
         except Exception as error:
             failures.append(error)
             group.cancel_scope.cancel()

@@ -23,6 +23,13 @@ async def test_many_tables_at_once_each_in_row_order(client: Client, make_table)
     assert all(ids == list(range(len(ids))) for ids in seen.values())
 
 
+async def test_paths_come_back_as_they_were_given(client: Client, make_table) -> None:
+    path = await make_table(NUMBERED, numbered(1), "ds=ü%")
+    given = [path.replace("demo", "DEMO"), path + "/"]
+    seen = {name async for name, _ in client.read_tables(", ".join(given))}
+    assert seen == set(given)
+
+
 async def test_an_error_in_one_table_stops_all(client: Client, make_table) -> None:
     path = await make_table(NUMBERED, numbered(10))
     with pytest.raises(errors.NoSuchTable, match="missing"):
