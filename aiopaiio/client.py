@@ -156,8 +156,9 @@ class Client:
         tables_at_once: int = 8,
         memory_limit_bytes: int | None = None,
     ) -> AsyncGenerator[tuple[str, pa.RecordBatch], None]:
-        """Read many tables or partitions concurrently; gives ``(path, batch)`` as they come, each table in row order; the path
-        is the text that was given.
+        """Read many tables or partitions concurrently; gives ``(path, batch)`` as they come, each table in row order.
+
+        A path comes back as the text it was given as.
 
         At most ``tables_at_once`` are open, and all together hold at most ``memory_limit_bytes``. The first error stops
         everything and is raised after the batches that came before it. Who leaves the loop early closes the generator
