@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from aiopaiio.client import Client
-from aiopaiio.errors import ClosedError
+from aiopaiio.errors import ClosedError, UsageError
 from aiopaiio.reader import TableRead
 from aiopaiio.table_path import parse_paths
 from paiio._bridge import bridge
@@ -72,18 +72,21 @@ class Iteration:
             self._row_bytes = sum(piece.nbytes for piece in block.pieces) / block.rows
         rows = int(_PACK_BYTES / max(1, self._row_bytes))
         for part in block.split(max(1, rows // block.rows_each)):
-            try:
-                arrays = self._layout.pack(part, batched=batched)
-            except ValueRangeError as error:
-                self._locate(error, part)
-                whole = error.row // part.rows_each
-                if whole:
-                    # Errors come at their row: what was before it is given first.
-                    yield self._layout.pack(part.select(range(whole)), batched=batched)
-                raise
-            # From now on as wide as it was last; asking Arrow takes long where columns are many.
-            self._row_bytes = _size_bytes(arrays) / part.rows
-            yield arrays
+            yield from self._packed_part(part, batched=batched)
+
+    def _packed_part(self, part: Block, *, batched: bool) -> Iterator[tuple[npt.NDArray[Any], ...]]:
+        try:
+            arrays = self._layout.pack(part, batched=batched)
+        except ValueRangeError as error:
+            self._locate(error, part)
+            whole = error.row // part.rows_each
+            if whole:
+                # Errors come at their row. What is before it is given first, or fails first: in another column.
+                yield from self._packed_part(part.select(range(whole)), batched=batched)
+            raise
+        # From now on as wide as it was last; asking Arrow takes long where columns are many.
+        self._row_bytes = _size_bytes(arrays) / part.rows
+        yield arrays
 
     def _locate(self, error: ValueRangeError, block: Block) -> None:
         """Say which table it was."""
@@ -145,6 +148,9 @@ class Iteration:
             self._bridge.call(tables.aclose)
         except ClosedError:
             pass  # the program is ending, and everything with it
+        except UsageError:
+            # The garbage collector came by in the background loop itself, which cannot wait for itself.
+            self._bridge.post(tables.aclose)
         finally:
             self._bridge.let_go(tables)
 

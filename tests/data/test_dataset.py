@@ -244,6 +244,23 @@ def test_values_out_of_range_come_at_their_row(
     assert len(rows_of(dataset.take(3))) == 3
 
 
+def test_the_first_row_out_of_range_is_named_whatever_its_column(make_table: MakeTable) -> None:
+    rows = pa.record_batch(
+        {
+            "late": pa.array([0, 1, 2, 3, 2**31], pa.int64()),
+            "early": pa.array([0.0, 1.0, 1e39, 3.0, 4.0], pa.float64()),
+            "between": pa.array([0, 1, 2, 2**31, 4], pa.int64()),
+        }
+    )
+    seen = []
+    with pytest.raises(tf.errors.OpError) as caught:
+        for row in Dataset(make_table(rows), [0, 0.0, 0]):
+            seen.append(int(row[0]))
+    assert seen == [0, 1]
+    assert "column 'early'" in caught.value.message.splitlines()[0]
+    assert "request id" in caught.value.message.splitlines()[0]
+
+
 def test_tables_of_different_schemas(make_table: MakeTable) -> None:
     paths = [make_table(numbered(2)), make_table(pa.record_batch({"id": pa.array([1], pa.int64())}))]
     message = failure_of(Dataset(paths, DEFAULTS))
