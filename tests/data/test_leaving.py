@@ -157,7 +157,7 @@ ENDINGS = {
 @pytest.mark.xfail(
     raises=subprocess.TimeoutExpired,
     strict=False,
-    reason="seldom (once in some twenty runs) a thread of TensorFlow's enters Python while the interpreter ends, and waits",
+    reason="a thread of TensorFlow's may enter Python while the interpreter ends, and then the program hangs",
 )
 @pytest.mark.parametrize("ending", ENDINGS.values(), ids=list(ENDINGS))
 def test_the_program_ends(make_table: MakeTable, ending: str) -> None:
