@@ -1,7 +1,8 @@
 """MaxCompute types as values: type text in, a small immutable tree out.
 
-The text is parsed by PyODPS; nothing else of PyODPS's type objects leaves this file, because those convert values by
-process-wide options and need pandas for timestamps.
+Text that is more than a word is parsed by PyODPS, which is imported for the first such text only: importing it takes
+longer than all else this library needs. Nothing else of PyODPS's type objects leaves this file, because those convert
+values by process-wide options and need pandas for timestamps.
 """
 
 from __future__ import annotations
@@ -9,12 +10,20 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-
-from odps import types as pyodps_types
+from typing import Any
 
 from aiopaiio.errors import SchemaMismatchError
 
-__all__ = ["OdpsType", "normal_type", "parse_type"]
+__all__ = ["ONE_WORD", "OdpsType", "normal_type", "parse_type"]
+
+ONE_WORD = frozenset(
+    (
+        *("tinyint", "smallint", "int", "bigint", "float", "double", "decimal", "boolean"),
+        *("string", "binary", "json", "blob", "geography", "variant"),
+        *("date", "datetime", "timestamp", "timestamp_ntz", "interval_day_time", "interval_year_month"),
+    )
+)
+"""The types that are written as one word."""
 
 _PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]*", re.ASCII)
 _SPACES_AND_QUOTES = re.compile(r"[\s`]")
@@ -57,10 +66,10 @@ class OdpsType:
 @lru_cache(maxsize=4096)
 def parse_type(text: str) -> OdpsType:
     """Parse a type in any case and spacing; raises :class:`SchemaMismatchError` when it is not a known type."""
-    try:
-        parsed = _tree(pyodps_types.validate_data_type(text))
-    except (ValueError, TypeError, AttributeError, IndexError) as error:
-        raise SchemaMismatchError(f"{text!r} is not a MaxCompute type known to this library: {error}") from error
+    word = text.strip().lower()
+    if word in ONE_WORD:
+        return OdpsType(word)
+    parsed = _parse(text)
     # PyODPS overlooks trailing text, missing brackets and struct fields of the same name.
     if _letters(_ONE_DIGIT_COUNT.sub(r"decimal(\1,0)", _letters(text))) != _letters(str(parsed)):
         raise SchemaMismatchError(f"{text!r} is not a MaxCompute type: only {parsed} of it can be read")
@@ -89,21 +98,29 @@ def _quoted(name: str) -> str:
     return name if _PLAIN_NAME.fullmatch(name) else "`" + name.replace("`", "``") + "`"
 
 
-def _tree(parsed: pyodps_types.DataType) -> OdpsType:
-    match parsed:
-        case pyodps_types.Array():
-            return OdpsType("array", children=(_tree(parsed.value_type),))
-        case pyodps_types.Map():
-            return OdpsType("map", children=(_tree(parsed.key_type), _tree(parsed.value_type)))
-        case pyodps_types.Struct():
-            fields = parsed.field_types
-            return OdpsType("struct", children=tuple(_tree(f) for f in fields.values()), field_names=tuple(fields))
-        case pyodps_types.Vector():
-            return OdpsType("vector", parameters=(parsed.dimension,), children=(_tree(parsed.element_type),))
-        case pyodps_types.Decimal():
-            # decimal(10) is decimal(10,0), and is reported so; plain decimal is the legacy type without digits.
-            digits = () if parsed.precision is None else (parsed.precision, parsed.scale or 0)
-            return OdpsType("decimal", parameters=digits)
-        case pyodps_types.Char() | pyodps_types.Varchar():
-            return OdpsType(type(parsed).__name__.lower(), parameters=(parsed.size_limit,))
-    return OdpsType(parsed.name)
+def _parse(text: str) -> OdpsType:
+    from odps import types
+
+    def tree(parsed: Any) -> OdpsType:
+        match parsed:
+            case types.Array():
+                return OdpsType("array", children=(tree(parsed.value_type),))
+            case types.Map():
+                return OdpsType("map", children=(tree(parsed.key_type), tree(parsed.value_type)))
+            case types.Struct():
+                fields = parsed.field_types
+                return OdpsType("struct", children=tuple(map(tree, fields.values())), field_names=tuple(fields))
+            case types.Vector():
+                return OdpsType("vector", parameters=(parsed.dimension,), children=(tree(parsed.element_type),))
+            case types.Decimal():
+                # decimal(10) is decimal(10,0), and is reported so; plain decimal is the legacy type without digits.
+                digits = () if parsed.precision is None else (parsed.precision, parsed.scale or 0)
+                return OdpsType("decimal", parameters=digits)
+            case types.Char() | types.Varchar():
+                return OdpsType(type(parsed).__name__.lower(), parameters=(parsed.size_limit,))
+        return OdpsType(parsed.name)
+
+    try:
+        return tree(types.validate_data_type(text))
+    except (ValueError, TypeError, AttributeError, IndexError) as error:
+        raise SchemaMismatchError(f"{text!r} is not a MaxCompute type known to this library: {error}") from error

@@ -15,7 +15,7 @@ from tests.benchmarks.measuring import Figures, measure
 from tests.benchmarks.reporting import print_figures, write_json
 from tests.benchmarks.service_process import service_process
 
-QUESTIONS = ("arrow_read", "record_read", "row_read", "write_rows", "write_arrow", "many_partitions")
+QUESTIONS = ("arrow_read", "record_read", "row_read", "write_rows", "write_arrow", "many_partitions", "start_up")
 ROUNDS = 5
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import resource
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -49,7 +50,9 @@ class Case:
 
 @dataclass(frozen=True)
 class Round:
-    """Seconds that one run took: by the clock, and of the processors in this process and in the service's."""
+    """Seconds that one run took: by the clock, and of the processors, by the client and by the service.
+
+    The client is this process, and those it started and waited for."""
 
     wall_seconds: float
     client_cpu_seconds: float
@@ -111,12 +114,17 @@ def _run(contender: Contender, service_cpu_seconds: Callable[[], float]) -> Roun
     # As in timeit: what one contender leaves to be collected shall not fall on another.
     gc.disable()
     try:
-        service_before, client_before = service_cpu_seconds(), time.process_time()
+        service_before, client_before = service_cpu_seconds(), _client_cpu_seconds()
         began = time.perf_counter()
         result = contender.run()
         wall = time.perf_counter() - began
-        client, service = time.process_time() - client_before, service_cpu_seconds() - service_before
+        client, service = _client_cpu_seconds() - client_before, service_cpu_seconds() - service_before
     finally:
         gc.enable()
     contender.check(result)
     return Round(wall, client, service)
+
+
+def _client_cpu_seconds() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)

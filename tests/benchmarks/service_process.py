@@ -9,6 +9,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,11 +32,20 @@ class ServiceProcess:
     access_id: str
     access_key: str
     process: psutil.Process
+    child: subprocess.Popen[str]
 
     def cpu_seconds(self) -> float:
         """User and system time used so far; the system counts in hundredths of a second."""
         times = self.process.cpu_times()
         return float(times.user + times.system)
+
+    def requests(self) -> Counter[str]:
+        """The requests it has been sent so far, by operation."""
+        assert self.child.stdin is not None
+        assert self.child.stdout is not None
+        self.child.stdin.write("\n")
+        self.child.stdin.flush()
+        return Counter(json.loads(self.child.stdout.readline()))
 
 
 @contextmanager
@@ -49,7 +59,7 @@ def service_process(root: Path) -> Iterator[ServiceProcess]:
             line = child.stdout.readline()
             if not line:
                 raise RuntimeError("the service did not start; its errors are above")
-            yield ServiceProcess(**json.loads(line), process=psutil.Process(child.pid))
+            yield ServiceProcess(**json.loads(line), process=psutil.Process(child.pid), child=child)
         finally:
             child.stdin.close()
             try:
@@ -62,8 +72,13 @@ async def _serve_until_input_ends(root: str) -> None:
     async with serve(root) as service:
         names = ("endpoint", "tunnel_endpoint", "access_id", "access_key")
         print(json.dumps({name: getattr(service, name) for name in names}), flush=True)
-        # Ends also when the parent is killed, so no service is left behind.
-        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+
+        def count_when_asked() -> None:
+            # Ends also when the parent is killed, so no service is left behind.
+            for _ in sys.stdin:
+                print(json.dumps(service.statistics.requests), flush=True)
+
+        await asyncio.get_running_loop().run_in_executor(None, count_when_asked)
 
 
 if __name__ == "__main__":

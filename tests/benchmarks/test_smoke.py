@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 _REPOSITORY = Path(__file__).parents[2]
-_QUESTIONS = {"arrow_read", "record_read", "row_read", "write_rows", "write_arrow", "many_partitions"}
+_QUESTIONS = {"arrow_read", "record_read", "row_read", "write_rows", "write_arrow", "many_partitions", "start_up"}
 
 
 @pytest.mark.slow

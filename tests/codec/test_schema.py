@@ -8,9 +8,10 @@ import pyarrow as pa
 import pytest
 from codec_rows import types
 from hypothesis import given
+from odps import types as pyodps_types
 
 from aiopaiio.errors import ColumnError, SchemaMismatchError
-from aiopaiio.odps_types import parse_type
+from aiopaiio.odps_types import ONE_WORD, parse_type
 from aiopaiio.schema import SECONDS_NANOS, Column, TableSchema, arrow_schema, arrow_type, arrow_wire_supported
 
 SCHEMA = TableSchema(
@@ -34,6 +35,12 @@ SCHEMA = TableSchema(
 def test_normal_type_text(text: str, normal: str) -> None:
     assert Column("c", text).type == normal
     assert Column("c", normal) == Column("C", text)
+
+
+@pytest.mark.parametrize("word", sorted(ONE_WORD))
+def test_types_of_one_word_are_those_of_pyodps(word: str) -> None:
+    assert parse_type(f" {word.upper()} ") == parse_type(word)
+    assert str(pyodps_types.validate_data_type(word)).lower() == word == str(parse_type(word))
 
 
 @given(types())

@@ -89,6 +89,26 @@ def test_importing_is_light() -> None:
     assert_clean(done, "[]", "False 1", "True False")
 
 
+def test_plain_tables_are_read_and_written_without_the_heavy_modules(make_table: MakeTable) -> None:
+    """PyODPS alone takes as long to import as all else together, and is needed for composed types only."""
+    done = run(
+        """
+        import sys
+        import aiopaiio, paiio
+
+        heavy = {"tensorflow", "odps", "requests", "sqlglot", "sqlite3", "aiopaiio.local"}
+        print(sorted((heavy | {"pandas"}) & set(sys.modules)))
+        with paiio.TableWriter(PATH) as writer:
+            writer.write((3, "three"), [0, 1])
+        with paiio.TableReader(PATH) as reader:
+            print(reader.read(5))
+        print(sorted(heavy & set(sys.modules)))  # PyArrow itself looks for pandas
+        """,
+        PATH=make_table("id bigint, name string", numbered(1)),
+    )
+    assert_clean(done, "[]", "[(0, 'row 0') (3, 'three')]", "[]")
+
+
 def test_a_fork_during_a_read(make_table: MakeTable) -> None:
     done = run(
         """
