@@ -42,6 +42,13 @@ def typing(session: nox.Session) -> None:
     session.run("mypy")
 
 
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """The benchmarks (tests/benchmarks/README.md); arguments after ``--`` go to ``python -m tests.benchmarks``."""
+    session.install("-e", ".[bench]")
+    session.run("python", "-m", "tests.benchmarks", *session.posargs)
+
+
 @nox.session
 def wheel(session: nox.Session) -> None:
     """Build the wheel, install it into a clean environment, and run all tests where the sources cannot be found."""

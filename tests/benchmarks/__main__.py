@@ -1,4 +1,4 @@
-"""``python -m tests.benchmarks [--quick] [--json FILE] [questions...]``, from the repository's root."""
+"""``python -m tests.benchmarks [questions...]``, from the repository's root; ``--help`` lists the rest."""
 
 from __future__ import annotations
 
@@ -8,49 +8,83 @@ import importlib
 import os
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.benchmarks.bench import Bench
-from tests.benchmarks.measuring import Figures, measure
-from tests.benchmarks.reporting import print_figures, write_json
-from tests.benchmarks.service_process import service_process
+from tests.benchmarks.measuring import Case, Figures, measure
+from tests.benchmarks.pages import all_tables, headlines, put_between_markers
+from tests.benchmarks.questions import QUESTIONS
+from tests.benchmarks.results_file import Results, read_results, write_results
+from tests.benchmarks.service_process import REPOSITORY, service_process
+from tests.benchmarks.terminal import print_figures
 
-QUESTIONS = ("arrow_read", "record_read", "row_read", "write_rows", "write_arrow", "many_partitions", "start_up")
 ROUNDS = 5
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Answer the questions; rows that are not the table's end the run with an error."""
     options = _parser().parse_args(arguments)
+    if options.load:
+        results = read_results(options.load)
+    else:
+        figures = answer(options.questions or QUESTIONS, rounds=options.rounds, quick=options.quick, only=options.only)
+        results = Results.of_this_run(figures, quick=options.quick)
+    if options.json:
+        write_results(options.json, results)
+    if options.plots:
+        from tests.benchmarks.plots import write_plots
+
+        for path in write_plots(options.plots, results.figures):
+            print(path)
+    if options.pages:
+        put_between_markers(Path(__file__).with_name("README.md"), all_tables(results))
+        put_between_markers(REPOSITORY / "README.md", headlines(results))
+    return 0
+
+
+def answer(questions: Sequence[str], *, rounds: int, quick: bool, only: str = "") -> list[Figures]:
+    """Measure the cases of ``questions`` whose names contain ``only``, and print each table as soon as it is there."""
     all_figures: list[Figures] = []
     with tempfile.TemporaryDirectory(prefix="aiopaiio-bench-") as folder:
         loop = asyncio.new_event_loop()
         with service_process(Path(folder) / "root") as service:
             config = Path(folder) / "odps_config.ini"
-            config.touch(mode=0o600)
-            config.write_text(
-                f"access_id={service.access_id}\naccess_key={service.access_key}\nend_point={service.endpoint}\n"
-            )
+            service.write_config(config)
             os.environ["ODPS_CONFIG_FILE_PATH"] = str(config)
-            bench = Bench(service, loop, quick=options.quick)
-            for question in options.questions or QUESTIONS:
-                for case in importlib.import_module(f"tests.benchmarks.{question}").cases(bench):
-                    figures = measure(case, options.rounds, service.cpu_seconds)
-                    print_figures(figures)
-                    all_figures += figures
+            bench = Bench(service, loop, quick=quick, only=only)
+            for question in questions:
+                for case in _cases(question, bench):
+                    if bench.wants(case.question, case.name):
+                        figures = measure(case, rounds, service.cpu_seconds)
+                        print_figures(figures)
+                        all_figures += figures
             bench.close()
         loop.close()
-    if options.json:
-        write_json(options.json, all_figures, quick=options.quick)
-    return 0
+    return all_figures
+
+
+def _cases(question: str, bench: Bench) -> Iterator[Case]:
+    try:
+        module = importlib.import_module(f"tests.benchmarks.{question}")
+    except ModuleNotFoundError as error:
+        if error.name != "tensorflow":
+            raise
+        print(f"{question}: passed over, TensorFlow is not installed")
+        return
+    yield from module.cases(bench)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description="Compare with PyODPS.")
     parser.add_argument("questions", nargs="*", metavar="question", help=f"of {', '.join(QUESTIONS)} (default: all)")
     parser.add_argument("--quick", action="store_true", help="tiny tables: shows that it runs, not how fast")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every round to FILE")
+    parser.add_argument("--only", default="", metavar="TEXT", help="cases whose 'question: case' contains TEXT")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="measured rounds (%(default)s)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every round to FILE")
+    parser.add_argument("--load", type=Path, metavar="FILE", help="take the figures from such a FILE, measure nothing")
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="draw curves into DIR (needs the extra 'bench')")
+    parser.add_argument("--pages", action="store_true", help="put the tables into the two README.md")
     return parser
 
 

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Coroutine
-from email.utils import formatdate
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
-import aiohttp
 import pyarrow as pa
-import yarl
-from crc32c import crc32c
 from odps import ODPS
 from odps.models import TableSchema
 from odps.tunnel import TableTunnel
 
 import aiopaiio
-from aiopaiio.signing import authorization_v1, canonical_string
+from aiopaiio.local import Limits, Link
+from tests.benchmarks.bare_read import BareBody, bare_read
 from tests.benchmarks.digests import digest_of, require_equal
 from tests.benchmarks.made_rows import column_types
 from tests.benchmarks.measuring import Contender
-from tests.benchmarks.service_process import ServiceProcess
+from tests.benchmarks.repeated_rows import RepeatedRows, repeat_rows
+from tests.benchmarks.service_process import ServiceProcess, service_process
 
 __all__ = ["PROJECT", "Bench", "table_path"]
 
@@ -29,21 +28,43 @@ T = TypeVar("T")
 
 PROJECT = "bench"
 LOAD_ROWS = 1 << 16
+_ONE_BLOCK_BYTES = 1 << 30
+
+_table_numbers = itertools.count(1)
 
 
 class Bench:
-    """One run of the suite. ``quick`` asks for sizes that only show that everything works."""
+    """One run of the suite. ``quick`` asks for sizes that only show that everything works.
 
-    def __init__(self, service: ServiceProcess, loop: asyncio.AbstractEventLoop, *, quick: bool) -> None:
+    ``only``: a part of the names of the cases that are wanted.
+    """
+
+    def __init__(
+        self, service: ServiceProcess, loop: asyncio.AbstractEventLoop, *, quick: bool, only: str = ""
+    ) -> None:
         self.service = service
         self.quick = quick
+        self.only = only
         self._loop = loop
-        self._numbers = itertools.count(1)
         self.odps = ODPS(service.access_id, service.access_key, PROJECT, endpoint=service.endpoint)
         self.tunnel = TableTunnel(self.odps, endpoint=service.tunnel_endpoint)
         self.client = aiopaiio.Client(
             endpoint=service.endpoint, access_id=service.access_id, access_key=service.access_key, project=PROJECT
         )
+
+    def wants(self, question: str, case: str) -> bool:
+        """Whether a case was asked for; asked before its tables are made, where that takes long."""
+        return self.only in f"{question}: {case}"
+
+    @contextmanager
+    def beside(self, link: Link | None = None, limits: Limits | None = None) -> Iterator[Bench]:
+        """The same tables behind another link or with other limits: one more service on the same folder."""
+        with service_process(self.service.root, link=link, limits=limits) as service:
+            bench = Bench(service, self._loop, quick=self.quick, only=self.only)
+            try:
+                yield bench
+            finally:
+                bench.close()
 
     def close(self) -> None:
         """Close the connections of the asynchronous client."""
@@ -61,7 +82,7 @@ class Bench:
 
     def new_table(self, like: pa.RecordBatch, partition: str | None = None) -> str:
         """Make an empty table with the columns of ``like``, perhaps partitioned; returns its name."""
-        name = f"t{next(self._numbers)}"
+        name = f"t{next(_table_numbers)}"
         names, types = zip(*column_types(like), strict=True)
         schema = TableSchema.from_lists(
             list(names), list(types), [partition] if partition else None, ["string"] if partition else None
@@ -74,6 +95,13 @@ class Bench:
         name = self.new_table(batch)
         self.wait(self.write_batches(name, batch, LOAD_ROWS))
         return name
+
+    def load_repeated(self, block: pa.RecordBatch, times: int) -> RepeatedRows:
+        """Make a table in which the rows of ``block`` come ``times`` times, and only once on the disk."""
+        name = self.new_table(block)
+        self.wait(self.write_batches(name, block, LOAD_ROWS, block_bytes=_ONE_BLOCK_BYTES, concurrency=1))
+        repeat_rows(self.service.root, name, times)
+        return RepeatedRows(name, block, times)
 
     def drop(self, name: str) -> None:
         """Delete a table."""
@@ -92,58 +120,35 @@ class Bench:
 
     # ------------------------------------------------------------------------------------------------------------ wall
 
-    def drains(self, name: str, streams: list[int], path_query: Callable[[str, int, int], str]) -> list[Contender]:
+    def drains(self, name: str, streams: Sequence[int], *, keep: bool = True) -> list[Contender]:
         """Bare reads of the same bytes by aiohttp, over one connection and over several; nothing is decoded."""
-        session = self.tunnel.create_download_session(name)
-        expected: dict[int, list[int]] = {}
+        expected: dict[int, list[tuple[int, int]]] = {}
 
         def contender(count: int) -> Contender:
-            def check(bodies: list[list[bytes]]) -> None:
+            def check(bodies: list[BareBody]) -> None:
                 # Nothing else is known about them; but bodies of the same rows have the same bytes.
-                checksums = [crc32c(b"".join(pieces)) for pieces in bodies]
-                require_equal(checksums, expected.setdefault(count, checksums))
+                summaries = [body.summary() for body in bodies]
+                require_equal(summaries, expected.setdefault(count, summaries))
 
-            ranges = _even_ranges(session.count, count)
-            urls = [path_query(session.id, start, rows) for start, rows in ranges]
             return Contender(
                 f"bare aiohttp, {count} stream{'s' if count > 1 else ''}",
-                self.waiting(lambda: self._drain(urls)),
+                self.waiting(lambda: bare_read(self.service, _resource(name), count, keep=keep)),
                 check,
+                wall=True,
             )
 
         return [contender(count) for count in streams]
 
     def body_bytes(self, name: str) -> int:
         """The size of all rows of a table as an Arrow body."""
-        session = self.tunnel.create_download_session(name)
-        (pieces,) = self.wait(self._drain([arrow_query(name)(session.id, 0, session.count)]))
-        return sum(map(len, pieces))
-
-    async def _drain(self, urls: list[str]) -> list[list[bytes]]:
-        async with aiohttp.ClientSession(auto_decompress=False, read_bufsize=1 << 18) as http:
-            return await asyncio.gather(*(self._drain_one(http, url) for url in urls))
-
-    async def _drain_one(self, http: aiohttp.ClientSession, url: str) -> list[bytes]:
-        target = yarl.URL(self.service.tunnel_endpoint + url)
-        headers = {"Date": formatdate(usegmt=True), "Accept-Encoding": "identity"}
-        canonical = canonical_string("GET", target.path, list(target.query.items()), headers)
-        headers["Authorization"] = authorization_v1(self.service.access_id, self.service.access_key, canonical)
-        async with http.get(target, headers=headers, raise_for_status=True) as response:
-            return [piece async for piece in response.content.iter_any()]
+        (body,) = self.wait(bare_read(self.service, _resource(name), 1, keep=False))
+        return body.byte_count
 
 
-def arrow_query(name: str) -> Callable[[str, int, int], str]:
-    """From session, first row and number of rows to the request for them in the Arrow form."""
-    return lambda session, start, rows: (
-        f"/projects/{PROJECT}/tables/{name}?data&arrow&downloadid={session}&rowrange=({start},{rows})"
-    )
+def _resource(name: str) -> str:
+    return f"/projects/{PROJECT}/tables/{name}"
 
 
 def table_path(name: str, partition: str = "") -> str:
     """The path of a table of the suite."""
     return f"odps://{PROJECT}/tables/{name}{'/' + partition if partition else ''}"
-
-
-def _even_ranges(rows: int, count: int) -> list[tuple[int, int]]:
-    bounds = [rows * number // count for number in range(count + 1)]
-    return [(start, stop - start) for start, stop in itertools.pairwise(bounds)]

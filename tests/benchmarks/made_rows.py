@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-__all__ = ["column_types", "mixed_columns", "mixed_rows", "python_rows", "wide_rows"]
+__all__ = ["column_types", "mixed_columns", "mixed_rows", "python_rows", "text_rows", "wide_rows"]
 
 _TYPES = {pa.int64(): "bigint", pa.float64(): "double", pa.bool_(): "boolean", pa.string(): "string"}
 _CITIES = ["Amsterdam", "Beijing", "Cairo", "Hangzhou", "Reykjavík", "São Paulo", None, "Zürich"]
@@ -50,6 +50,15 @@ def mixed_columns(columns: int, count: int) -> pa.RecordBatch:
     rows = mixed_rows(count)
     names = [f"{rows.schema.names[at % rows.num_columns]}_{at}" for at in range(columns)]
     return pa.RecordBatch.from_arrays([rows.column(at % rows.num_columns) for at in range(columns)], names=names)
+
+
+def text_rows(width: int, count: int) -> pa.RecordBatch:
+    """``count`` rows of a number and a text of ``width`` bytes."""
+    letters = np.arange(width * count, dtype=np.uint32)
+    letters = (ord("a") + (letters * np.uint32(2654435761) >> np.uint32(24)) % 26).astype(np.uint8)
+    offsets = np.arange(0, width * count + 1, width, dtype=np.int32)
+    texts = pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(letters))
+    return pa.record_batch({"id": np.arange(count), "text": texts})
 
 
 def column_types(batch: pa.RecordBatch) -> list[tuple[str, str]]:

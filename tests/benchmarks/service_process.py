@@ -1,6 +1,7 @@
-"""The service under the benchmarks, in a process of its own, so that its processor time can be told apart.
+"""A service under the benchmarks, in a process of its own, so that its processor time can be told apart.
 
-As a program, ``python -m tests.benchmarks.service_process DIR`` serves until its standard input ends.
+As a program, ``python -m tests.benchmarks.service_process DIR [OPTIONS]`` serves until its standard input ends; OPTIONS
+is a JSON object with the fields of a ``link`` and of ``limits``.
 """
 
 from __future__ import annotations
@@ -12,25 +13,29 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
-from aiopaiio.local import serve
+from aiopaiio.local import Limits, Link, serve
 
-_REPOSITORY = Path(__file__).parents[2]
+__all__ = ["REPOSITORY", "ServiceProcess", "service_process"]
+
+REPOSITORY = Path(__file__).parents[2]
 _STOP_SECONDS = 30
 
 
 @dataclass(frozen=True)
 class ServiceProcess:
-    """A running service: where it is, the keys to it, and the process."""
+    """A running service: where it is, the keys to it, its folder, and the process."""
 
     endpoint: str
     tunnel_endpoint: str
     access_id: str
     access_key: str
+    root: Path
     process: psutil.Process
     child: subprocess.Popen[str]
 
@@ -47,19 +52,25 @@ class ServiceProcess:
         self.child.stdin.flush()
         return Counter(json.loads(self.child.stdout.readline()))
 
+    def write_config(self, path: Path) -> None:
+        """Write a configuration file with the endpoint and the keys."""
+        path.touch(mode=0o600)
+        path.write_text(f"access_id={self.access_id}\naccess_key={self.access_key}\nend_point={self.endpoint}\n")
+
 
 @contextmanager
-def service_process(root: Path) -> Iterator[ServiceProcess]:
-    """A service on ``root`` while the context is open."""
-    command = [sys.executable, "-m", "tests.benchmarks.service_process", str(root)]
-    with subprocess.Popen(command, cwd=_REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+def service_process(root: Path, *, link: Link | None = None, limits: Limits | None = None) -> Iterator[ServiceProcess]:
+    """A service on ``root`` while the context is open; several may serve one folder."""
+    options = {"link": link and asdict(link), "limits": limits and asdict(limits)}
+    command = [sys.executable, "-m", "tests.benchmarks.service_process", str(root), json.dumps(options)]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdin is not None
         assert child.stdout is not None
         try:
             line = child.stdout.readline()
             if not line:
                 raise RuntimeError("the service did not start; its errors are above")
-            yield ServiceProcess(**json.loads(line), process=psutil.Process(child.pid), child=child)
+            yield ServiceProcess(**json.loads(line), root=root, process=psutil.Process(child.pid), child=child)
         finally:
             child.stdin.close()
             try:
@@ -68,8 +79,10 @@ def service_process(root: Path) -> Iterator[ServiceProcess]:
                 child.kill()
 
 
-async def _serve_until_input_ends(root: str) -> None:
-    async with serve(root) as service:
+async def _serve_until_input_ends(root: str, options: dict[str, Any]) -> None:
+    link, limits = options.get("link"), options.get("limits")
+    serving = serve(root, link=Link(**link) if link else None, limits=Limits(**limits) if limits else None)
+    async with serving as service:
         names = ("endpoint", "tunnel_endpoint", "access_id", "access_key")
         print(json.dumps({name: getattr(service, name) for name in names}), flush=True)
 
@@ -82,4 +95,4 @@ async def _serve_until_input_ends(root: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve_until_input_ends(sys.argv[1]))
+    asyncio.run(_serve_until_input_ends(sys.argv[1], json.loads(sys.argv[2]) if len(sys.argv) > 2 else {}))
