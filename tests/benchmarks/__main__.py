@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def answer(questions: Sequence[str], *, rounds: int, quick: bool, only: str = "") -> list[Figures]:
-    """Measure the cases of ``questions`` whose names contain ``only``, and print each table as soon as it is there."""
+    """Measure the cases of ``questions`` whose names contain ``only``; each table is printed as soon as it is there."""
     all_figures: list[Figures] = []
     with tempfile.TemporaryDirectory(prefix="aiopaiio-bench-") as folder:
         loop = asyncio.new_event_loop()
@@ -56,7 +56,7 @@ def answer(questions: Sequence[str], *, rounds: int, quick: bool, only: str = ""
             for question in questions:
                 for case in _cases(question, bench):
                     if bench.wants(case.question, case.name):
-                        figures = measure(case, rounds, service.cpu_seconds)
+                        figures = measure(case, rounds, service.cpu_seconds, warm_up=not quick)
                         print_figures(figures)
                         all_figures += figures
             bench.close()

@@ -134,10 +134,12 @@ class Figures:
         return self.rows / self.median.wall_seconds
 
 
-def measure(case: Case, rounds: int, service_cpu_seconds: Callable[[], float]) -> list[Figures]:
+def measure(
+    case: Case, rounds: int, service_cpu_seconds: Callable[[], float], *, warm_up: bool = True
+) -> list[Figures]:
     """Each contender once to warm up, then ``rounds`` rounds in which each runs once, so that a busy spell hits all."""
     figures = {contender.name: _no_figures(case, contender) for contender in case.contenders}
-    for number in range(0 if case.once else -1, 1 if case.once else rounds):
+    for number in range(-1 if warm_up and not case.once else 0, 1 if case.once else rounds):
         for contender in case.contenders:
             took = _run(contender, case.service_cpu_seconds or service_cpu_seconds)
             if number >= 0:
