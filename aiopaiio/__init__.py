@@ -57,6 +57,7 @@ from aiopaiio.schema import Column, TableSchema
 from aiopaiio.shared_upload import SharedUpload
 from aiopaiio.slicing import RowRange
 from aiopaiio.table_path import PartitionSpec, TablePath
+from aiopaiio.wide_time import WideInterval, WideTimestamp
 from aiopaiio.writer import TableWriter
 
 __all__ = [
@@ -111,5 +112,7 @@ __all__ = [
     "UnprovenRowsError",
     "UsageError",
     "ValueTypeError",
+    "WideInterval",
+    "WideTimestamp",
     "load_config",
 ]

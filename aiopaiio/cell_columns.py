@@ -58,7 +58,9 @@ def _array(cells: Cells, odps_type: OdpsType, cast: bool, wide: bool) -> Array:
         array = _from_numpy(cells, odps_type, arrow)
         if array is not None:
             return array
-        cells = list(cells) if cells.dtype.kind in "mMV" else cells.tolist()
+        # As text a 32-bit float has fewer digits than as a Python float.
+        kept = "mMVf" if odps_type.name in _TEXT else "mMV"
+        cells = list(cells) if cells.dtype.kind in kept else cells.tolist()
     match odps_type.name:
         case "array" | "vector":
             return _lists(cells, odps_type, cast, wide, arrow)

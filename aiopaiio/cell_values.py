@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from aiopaiio.odps_types import OdpsType
+from aiopaiio.wide_time import WideInterval, WideTimestamp
 
 __all__ = ["INTEGER_BITS", "Unfit", "cell_value"]
 
@@ -46,11 +47,13 @@ class Unfit(Exception):
 def cell_value(value: Any, odps_type: OdpsType, cast: bool) -> Any:
     """The form described at the head of this module, None for NULL; raises :class:`Unfit`.
 
-    ``cast``: text is converted into numeric columns and BOOLEAN, whole numbers between the numeric types and BOOLEAN,
-    ``str`` into BINARY. Nested types are not cells of their own: their leaves are.
+    ``cast``: text is converted into numeric columns and BOOLEAN, numbers into text, whole numbers between the numeric
+    types and BOOLEAN, ``str`` into BINARY. Nested types are not cells of their own: their leaves are.
     """
     if value is None or type(value).__name__ in _PANDAS_MISSING:
         return None
+    if getattr(value, "ndim", None) == 0 and not isinstance(value, np.generic):
+        value = value.item()  # an array of one number, as indexing gives it in PyTorch
     return _CONVERT[odps_type.name](value, odps_type, cast)
 
 
@@ -192,8 +195,7 @@ def _text(value: Any, odps_type: OdpsType, cast: bool) -> str:
         except (TypeError, ValueError) as error:
             raise Unfit(f"the value cannot be written as JSON: {error}") from None
     else:
-        hint = "; convert it with str()" if isinstance(value, (int, float, np.number, np.bool_, Decimal)) else ""
-        raise Unfit(f"class {type(value).__name__} does not fit{hint}")
+        text = _text_of_number(value, cast)
     if not text.isascii():
         try:
             text.encode("utf-8", "surrogateescape")
@@ -202,6 +204,23 @@ def _text(value: Any, odps_type: OdpsType, cast: bool) -> str:
     if odps_type.parameters and len(text) > odps_type.parameters[0]:
         raise Unfit(f"the text has {len(text)} characters")
     return text
+
+
+def _text_of_number(value: Any, cast: bool) -> str:
+    # Not of a bool, which is spelt in more than one way, nor of NaN: in a data frame that is a text that is missing.
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating, Decimal)):
+        hint = "; convert it with str()" if isinstance(value, (bool, np.bool_, complex)) else ""
+        raise Unfit(f"class {type(value).__name__} does not fit{hint}")
+    if not cast:
+        raise Unfit("a number does not fit without allow_type_cast; convert it with str()")
+    if isinstance(value, (int, np.integer)):
+        try:
+            return str(int(value))
+        except ValueError:
+            raise Unfit("the number has too many digits") from None
+    if not (value.is_finite() if isinstance(value, Decimal) else math.isfinite(value)):
+        raise Unfit(f"{value} is no text; write None for a missing value, or convert it with str()")
+    return str(value)
 
 
 def _binary(value: Any, odps_type: OdpsType, cast: bool) -> bytes:
@@ -284,6 +303,8 @@ def _timestamp(value: Any, odps_type: OdpsType, cast: bool) -> int | None:
     elif isinstance(value, datetime):
         # pandas.Timestamp is a datetime with three digits more.
         nanos = _micros(value) * 1000 + int(getattr(value, "nanosecond", 0))
+    elif isinstance(value, WideTimestamp):
+        nanos = value.seconds * _NANOS + value.nanoseconds
     else:
         raise Unfit(f"class {type(value).__name__} does not fit; give a datetime or a numpy.datetime64")
     return _of_64_bit_seconds(nanos)
@@ -294,6 +315,8 @@ def _interval(value: Any, odps_type: OdpsType, cast: bool) -> int | None:
         return _of_64_bit_seconds(_ticks(value, _NANOS))
     if isinstance(value, timedelta):
         return (value // _MICROSECOND) * 1000 + int(getattr(value, "nanoseconds", 0))
+    if isinstance(value, WideInterval):
+        return _of_64_bit_seconds(value.seconds * _NANOS + value.nanoseconds)
     raise Unfit(f"class {type(value).__name__} does not fit; give a timedelta or a numpy.timedelta64")
 
 

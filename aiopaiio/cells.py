@@ -26,7 +26,8 @@ def rows_to_batch(
 
     ``values``: one row or many, in any shape of :mod:`aiopaiio.row_shapes`; ``indices``: the number of the column of
     each cell, None for the first columns in order. Columns without cells are NULL. With ``allow_type_cast`` text is
-    converted into numeric columns. A TIMESTAMP column is ``timestamp[ns]``, or ``struct<sec, nano>`` if that is needed.
+    converted into numeric columns, and numbers into text. A TIMESTAMP column is ``timestamp[ns]``, or
+    ``struct<sec, nano>`` if that is needed.
 
     Raises :class:`~aiopaiio.errors.ValueTypeError` that names the row, the column, its type and the value's class, and
     :class:`~aiopaiio.errors.ColumnError` for wrong ``indices``.

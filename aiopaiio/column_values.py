@@ -13,8 +13,10 @@ DATETIME                               ``int``, milliseconds since 1970-01-01 UT
 DATE                                   ``datetime.date``
 TIMESTAMP, TIMESTAMP_NTZ               naive ``datetime.datetime`` in UTC; ``numpy.datetime64`` in nanoseconds for a
                                        value that is not a whole number of microseconds, in microseconds for one
-                                       before the year 1 or after 9999
-INTERVAL_DAY_TIME                      ``datetime.timedelta``; ``numpy.timedelta64`` in nanoseconds likewise
+                                       before the year 1 or after 9999; :class:`~aiopaiio.WideTimestamp` for one
+                                       that is neither, having nanoseconds before 1677 or after 2262
+INTERVAL_DAY_TIME                      ``datetime.timedelta``; ``numpy.timedelta64`` in nanoseconds, and
+                                       :class:`~aiopaiio.WideInterval`, likewise
 INTERVAL_YEAR_MONTH                    ``int``, months
 DECIMAL                                ``decimal.Decimal``
 ARRAY and VECTOR, MAP, STRUCT          ``list``, ``dict``, ``dict`` by field name, holding values of this table
@@ -34,9 +36,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from aiopaiio.errors import TimestampRangeError
 from aiopaiio.odps_types import OdpsType, parse_type
 from aiopaiio.schema import ODPS_TYPE_KEY
+from aiopaiio.wide_time import WideInterval, WideTimestamp
 
 __all__ = ["ColumnValues", "Shape", "StringAs", "field_shape", "object_array", "python_values", "typed_dtype"]
 
@@ -282,32 +284,33 @@ class _Moments:
         inexact = self.inexact if nulls is None else self.inexact & ~nulls
         for position in np.flatnonzero(inexact).tolist():
             nanos = int(self._seconds[position]) * _NANOS_PER_SECOND + int(self._nanos[position])
-            values[position] = _long_interval(nanos) if self._is_interval else _numpy_time(nanos, np.datetime64)
+            values[position] = (
+                _interval(nanos) if self._is_interval else _numpy_or_wide(nanos, np.datetime64, WideTimestamp)
+            )
         return values
 
 
-def _long_interval(nanos: int) -> timedelta | np.datetime64 | np.timedelta64:
+def _interval(nanos: int) -> Any:
     micros, rest = divmod(nanos, 1000)
     if not rest:
         try:
             return timedelta(microseconds=micros)
         except OverflowError:
             pass
-    return _numpy_time(nanos, np.timedelta64)
+    return _numpy_or_wide(nanos, np.timedelta64, WideInterval)
 
 
-def _numpy_time(nanos: int, kind: type[np.datetime64 | np.timedelta64]) -> np.datetime64 | np.timedelta64:
-    """In nanoseconds, or in microseconds where those are too many."""
+def _numpy_or_wide(
+    nanos: int, numpy_class: type[np.datetime64 | np.timedelta64], wide_class: type[WideTimestamp | WideInterval]
+) -> Any:
+    """In NumPy's nanoseconds; in its microseconds where those are too many; in neither where that is not exact."""
     micros, rest = divmod(nanos, 1000)
     # The lowest number of 64 bits is NumPy's NaT.
     if -1 << 63 < nanos < 1 << 63:
-        return kind(nanos, "ns")
+        return numpy_class(nanos, "ns")
     if not rest and -1 << 63 < micros < 1 << 63:
-        return kind(micros, "us")
-    raise TimestampRangeError(
-        f"a value {nanos} nanoseconds from 1970 fits neither datetime's microseconds nor numpy's 64 bits; "
-        "read it as Arrow batches with wide_timestamps=True"
-    )
+        return numpy_class(micros, "us")
+    return wide_class(*divmod(nanos, _NANOS_PER_SECOND))
 
 
 # ------------------------------------------------------------------------------------------------- variable width

@@ -93,7 +93,9 @@ def _array_grid(values: np.ndarray[Any, Any]) -> CellGrid:
         return CellGrid(len(values), [values[:, column] for column in range(values.shape[1])])
     if values.ndim == 1:
         return (
-            _one_row(list(values) if values.dtype.kind in "mM" else values.tolist()) if len(values) else CellGrid(0, ())
+            _one_row(list(values) if values.dtype.kind in "mMf" else values.tolist())
+            if len(values)
+            else CellGrid(0, ())
         )
     raise ValueTypeError(f"values must be an array of 1 or 2 dimensions, not {values.ndim}")
 

@@ -14,6 +14,7 @@ __all__ = ["PartitionSpec", "TablePath", "named_paths", "parse_paths"]
 
 _FORM = "odps://PROJECT/tables/TABLE[/KEY=VALUE...][?start=FIRST&end=ONE_PAST_LAST]"
 _NAME = re.compile(r"[A-Za-z0-9_\u0080-\uffff][\w\u0080-\uffff-]*\Z")
+_NEXT_PATH = re.compile(r",\s*(?=\w+://)")
 _PLAIN_IN_PATHS = " !$'()*+-.:;=@[]^_`{|}~"
 
 
@@ -74,6 +75,8 @@ class TablePath:
         """Read a path; raises :class:`~aiopaiio.errors.TablePathError` that shows the expected form."""
         if not isinstance(text, str):
             raise TablePathError(f"a table path is a str of the form {_FORM}, not {type(text).__name__}")
+        if _NEXT_PATH.search(text):
+            raise TablePathError(f"{text!r} names several tables; this takes one, so split it at the commas")
         path, *queries = text.strip().split("?")
         if len(queries) > 1:
             raise TablePathError(f"table path {text!r} has more than one '?'; expected {_FORM}")
@@ -135,7 +138,7 @@ def named_paths(paths: str | TablePath | Iterable[str | TablePath]) -> list[tupl
     if isinstance(paths, TablePath):
         return [(str(paths), paths)]
     if isinstance(paths, str):
-        texts = re.split(r",\s*(?=\w+://)", paths.strip().rstrip(","))
+        texts = _NEXT_PATH.split(paths.strip().rstrip(","))
         return [(text, TablePath.parse(text)) for text in texts]
     return [named for path in paths for named in named_paths(path)]
 

@@ -126,8 +126,9 @@ class TableWriter:
 
         ``values``: a row (tuple, list, 1-D array, record) or rows (list, iterator, 2-D array, structured array).
         ``indices``: for each cell the zero-based number of its column; None means the first columns in order. Columns
-        not named become NULL. Text is converted into numeric columns unless ``allow_type_cast`` is false. A value
-        that does not fit raises :class:`~aiopaiio.errors.ValueTypeError`, and nothing of the call is taken.
+        not named become NULL. Text is converted into numeric columns, and numbers into text, unless
+        ``allow_type_cast`` is false. A value that does not fit raises :class:`~aiopaiio.errors.ValueTypeError`, and
+        nothing of the call is taken.
         """
         with self._writing():
             batch = rows_to_batch(values, indices, self._session.schema.columns, allow_type_cast=allow_type_cast)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import os
 import warnings
 from collections.abc import Iterator
 from types import TracebackType
@@ -28,6 +29,7 @@ __all__ = ["TableReader"]
 
 _ITERATION_ROWS = 1024
 _MOST_STREAMS = 64
+_STRING_AS_VARIABLE = "PAIIO_STRING_AS"
 
 _INTEGERS = ("tinyint", "smallint", "int", "bigint", "datetime", "interval_year_month")
 _PYTHON_TYPES = {**dict.fromkeys(_INTEGERS, int), "float": float, "double": float, "boolean": bool}
@@ -40,7 +42,7 @@ class TableReader:
     ``selected_cols`` / ``excluded_cols``: column names, comma-separated; not both; none means all columns but the
     partition columns. ``slice_id`` of ``slice_count`` contiguous slices. ``num_threads``: downloads at once, 0 to 64
     (0: automatic). ``capacity``: rows held ahead at most (0: by memory). ``string_as``: STRING cells as ``"str"`` or
-    ``"bytes"``.
+    ``"bytes"``; if not given, as the environment variable ``PAIIO_STRING_AS`` says, else ``"str"``.
 
     The configuration is the file named by ``ODPS_CONFIG_FILE_PATH`` at this moment (or see
     :func:`aiopaiio.load_config`). Raises :class:`aiopaiio.UsageError` for wrong arguments,
@@ -49,7 +51,9 @@ class TableReader:
     A reader belongs to one thread at a time and does not survive ``fork``: open it in the child.
     """
 
+    # What other names of this interface have otherwise.
     _end_of_table = OutOfRangeException
+    _usual_string_as: StringAs = "str"
 
     def __init__(
         self,
@@ -61,11 +65,10 @@ class TableReader:
         num_threads: int = 0,
         capacity: int = 0,
         *,
-        string_as: StringAs = "str",
+        string_as: StringAs | None = None,
     ) -> None:
         self._closed = True
-        if string_as not in ("str", "bytes"):
-            raise errors.UsageError(f"string_as must be 'str' or 'bytes', not {string_as!r}")
+        string_as = _string_as(string_as, self._usual_string_as)
         concurrency = min(_count("num_threads", num_threads), _MOST_STREAMS)
         capacity_rows = _count("capacity", capacity)
 
@@ -257,6 +260,16 @@ async def _pull(
             return
         batches.append(batch)
         row_count -= batch.num_rows
+
+
+def _string_as(given: str | None, usual: StringAs) -> StringAs:
+    name, chosen = "string_as", given
+    if given is None:
+        name, chosen = _STRING_AS_VARIABLE, os.environ.get(_STRING_AS_VARIABLE) or usual
+    match chosen:
+        case "str" | "bytes":
+            return chosen
+    raise errors.UsageError(f"{name} must be 'str' or 'bytes', not {chosen!r}")
 
 
 def _count(name: str, value: Any) -> int:

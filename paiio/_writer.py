@@ -77,7 +77,7 @@ class TableWriter:
         ``values``: a row (tuple, list or 1-D array of scalars) or rows (list, iterator or 1-D array of tuples, lists or
         records; 2-D array). ``indices`` (or ``col_indices``): the zero-based number of the column of each cell; None
         means the first columns in order. Columns not named become NULL. With ``allow_type_cast`` text is converted into
-        numeric columns.
+        numeric columns, and numbers into text.
 
         Raises :class:`aiopaiio.ValueTypeError` for a value that does not fit, and takes nothing of the call then. May
         raise the error of an earlier upload; then the writer is of no further use.

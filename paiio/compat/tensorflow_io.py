@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from aiopaiio.records import StringAs
 from paiio import python_io
 from paiio.python_io import TableWriter
 
@@ -26,22 +25,7 @@ class OutOfRangeException(python_io.OutOfRangeException, tf.errors.OutOfRangeErr
 
 
 class TableReader(python_io.TableReader):
-    """:class:`paiio.python_io.TableReader` that gives STRING cells as ``bytes`` unless ``string_as`` is ``"str"``."""
+    """:class:`paiio.python_io.TableReader` that gives STRING cells as ``bytes`` unless told otherwise."""
 
     _end_of_table = OutOfRangeException
-
-    def __init__(
-        self,
-        table: str,
-        selected_cols: str = "",
-        excluded_cols: str = "",
-        slice_id: int = 0,
-        slice_count: int = 1,
-        num_threads: int = 0,
-        capacity: int = 0,
-        *,
-        string_as: StringAs = "bytes",
-    ) -> None:
-        super().__init__(
-            table, selected_cols, excluded_cols, slice_id, slice_count, num_threads, capacity, string_as=string_as
-        )
+    _usual_string_as = "bytes"

@@ -255,7 +255,7 @@ async def test_statements(hasty: Client, connect) -> None:
     ("values", "indices", "error", "words"),
     [
         (("x", "a", 1), None, errors.ValueTypeError, ("row 0", "'id'", "BIGINT", "not a whole number")),
-        ([(1, "a", 1), (2, 5, 1)], None, errors.ValueTypeError, ("row 1", "'text'", "STRING", "str()")),
+        ([(1, "a", 1), (2, True, 1)], None, errors.ValueTypeError, ("row 1", "'text'", "STRING", "str()")),
         ((1, "a", 1.5), None, errors.ValueTypeError, ("'n'", "not a whole number")),
         ((1, "a", None), None, errors.ValueTypeError, ("'n'", "NOT NULL")),
         ((2**63, "a", 1), None, errors.ValueTypeError, ("'id'", "range")),

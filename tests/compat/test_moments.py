@@ -116,23 +116,29 @@ def test_moments_before_the_year_1_and_after_9999(tables: Tables, face_name: str
 
 
 @pytest.mark.parametrize("face_name", FACES)
-def test_nanoseconds_that_nothing_holds_are_an_error_and_not_the_end(tables: Tables, face_name: str) -> None:
-    path = tables.new("a timestamp, b bigint")
+def test_nanoseconds_in_every_year(tables: Tables, face_name: str) -> None:
+    path = tables.new("a timestamp, b bigint, c map<timestamp_ntz,timestamp>")
     wide = arrow_schema([Column("a", "timestamp"), Column("b", "bigint")], wide_timestamps=True)
-    moment = {"sec": int(OUTSIDE_OF_PYTHONS_YEARS[0].astype("M8[s]").astype(np.int64)), "nano": 1}
+    years = [datetime(1, 1, 1), datetime(1600, 1, 1), datetime(2300, 1, 1), datetime(9999, 12, 31)]
+    seconds = [-62_167_219_200, *((year - datetime(1970, 1, 1)) // timedelta(seconds=1) for year in years), 10**12]
+    rows = [{"a": {"sec": second, "nano": 999_999_999}, "b": number} for number, second in enumerate(seconds)]
 
     async def write() -> None:
         async with aiopaiio.Client() as client, client.open_writer(path) as writer:
-            await writer.write_batch(pa.RecordBatch.from_pylist([{"a": moment, "b": 1}], schema=wide))
+            await writer.write_batch(pa.RecordBatch.from_pylist(rows, schema=wide))
 
     bridge().call(write)
-    (batch,) = batches(path, wide_timestamps=True)
-    assert batch["a"].to_pylist() == [moment]
-    with face_of(face_name).TableReader(path) as reader:
-        for _ in range(2):
-            with pytest.raises(aiopaiio.TimestampRangeError, match="wide_timestamps=True"):
-                reader.read()
-    assert tables.rows(path, selected_cols="b") == [(1,)]
+    face = face_of(face_name)
+    with face.TableReader(path) as reader:
+        found = reader.read(len(seconds))
+    moments = [aiopaiio.WideTimestamp(second, 999_999_999) for second in seconds]
+    assert list(found) == [(moment, number, None) for number, moment in enumerate(moments)]
+    with face.TableWriter(path) as writer:
+        writer.write([(moment, 7, {moment: moment}) for moment in moments], [0, 1, 2])
+    assert tables.rows(path)[len(seconds) :] == [(moment, 7, {moment: moment}) for moment in moments]
+    assert [cell["nano"] for batch in batches(path, wide_timestamps=True) for cell in batch["a"].to_pylist()] == [
+        999_999_999
+    ] * (2 * len(seconds))
 
 
 ZONES: list[Callable[[datetime], datetime]] = [

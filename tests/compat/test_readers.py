@@ -148,6 +148,16 @@ def test_texts_and_bytes(face: Face, tables: Tables) -> None:
         assert given == [("é".encode(), b"\x00\xff"), (b"\xff\xfe", b""), (b"", None)]
     assert all_rows(face, path, string_as="str")[0][0] == "é"
     assert all_rows(face, path, string_as="bytes")[1][0] == b"\xff\xfe"
+    with pytest.MonkeyPatch.context() as environment:
+        for string_as, text in (("str", "é"), ("bytes", "é".encode())):
+            environment.setenv("PAIIO_STRING_AS", string_as)
+            assert all_rows(face, path)[0][0] == text
+            assert all_rows(face, path, string_as="bytes")[0][0] == "é".encode()
+        environment.setenv("PAIIO_STRING_AS", "")
+        assert all_rows(face, path) == given
+        environment.setenv("PAIIO_STRING_AS", "utf-8")
+        with pytest.raises(aiopaiio.UsageError, match="PAIIO_STRING_AS"):
+            face.TableReader(path)
     # Written back as it was read it is the same again.
     with face.TableWriter(path) as writer:
         writer.write(given, [0, 1])
@@ -319,7 +329,7 @@ def test_tensorflows_own_class_catches_the_end(ten: str) -> None:
 def test_one_core(face: Face) -> None:
     """A face overrides what its rules differ in, and nothing else."""
     own = {name for name in vars(face.TableReader) if not name.startswith("__")}
-    allowed = {"common_io": {"read", "seek"}, "tf.python_io": {"_end_of_table"}}
+    allowed = {"common_io": {"read", "seek"}, "tf.python_io": {"_end_of_table", "_usual_string_as"}}
     if face.name in allowed:
         assert own == allowed[face.name]
         assert face.TableReader.__bases__ == (face_of("paiio").TableReader,)

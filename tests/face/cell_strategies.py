@@ -10,6 +10,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from aiopaiio.odps_types import OdpsType, parse_type
+from aiopaiio.wide_time import WideInterval, WideTimestamp
 
 _BITS = {"tinyint": 8, "smallint": 16, "int": 32, "bigint": 64, "interval_year_month": 32, "datetime": 64}
 
@@ -70,9 +71,9 @@ def values(odps_type: OdpsType) -> st.SearchStrategy[Any]:
         case "date":
             return st.dates()
         case "timestamp" | "timestamp_ntz":
-            return st.datetimes() | st.integers(-(1 << 63) + 1, (1 << 63) - 1).map(_moment)
+            return st.datetimes() | st.integers(-(10**20), 10**21).map(_moment)
         case "interval_day_time":
-            return st.timedeltas() | st.integers(-(1 << 63) + 1, (1 << 63) - 1).map(_interval)
+            return st.timedeltas() | st.integers(-(10**20), 10**20).map(_interval)
         case "array":
             return st.lists(cells(children[0]), max_size=3)
         case "map":
@@ -84,11 +85,22 @@ def values(odps_type: OdpsType) -> st.SearchStrategy[Any]:
     raise AssertionError(name)
 
 
+_NANOS = 10**9
+_NUMPY_NANOS = range(-(1 << 63) + 1, 1 << 63)
+_EPOCH = dt.datetime(1970, 1, 1)
+
+
 def _moment(nanos: int) -> Any:
+    """Until past the year 9999."""
     if nanos % 1000:
-        return np.datetime64(nanos, "ns")
-    return dt.datetime(1970, 1, 1) + dt.timedelta(microseconds=nanos // 1000)
+        return np.datetime64(nanos, "ns") if nanos in _NUMPY_NANOS else WideTimestamp(*divmod(nanos, _NANOS))
+    try:
+        return _EPOCH + dt.timedelta(microseconds=nanos // 1000)
+    except OverflowError:
+        return np.datetime64(nanos // 1000, "us")
 
 
 def _interval(nanos: int) -> Any:
-    return np.timedelta64(nanos, "ns") if nanos % 1000 else dt.timedelta(microseconds=nanos // 1000)
+    if nanos % 1000:
+        return np.timedelta64(nanos, "ns") if nanos in _NUMPY_NANOS else WideInterval(*divmod(nanos, _NANOS))
+    return dt.timedelta(microseconds=nanos // 1000)

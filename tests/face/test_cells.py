@@ -16,6 +16,7 @@ from aiopaiio.cells import rows_to_batch
 from aiopaiio.errors import ColumnError, ValueTypeError
 from aiopaiio.records import records_from_batches
 from aiopaiio.schema import Column
+from aiopaiio.wide_time import WideInterval, WideTimestamp
 
 NAN = float("nan")
 
@@ -62,6 +63,12 @@ def written(cell: Any, type_text: str, *, cast: bool = True) -> Any:
         ),
         (pd.Timedelta(nanoseconds=-1), "interval_day_time", np.timedelta64(-1, "ns")),
         (np.timedelta64(3, "D"), "interval_day_time", timedelta(days=3)),
+        (WideTimestamp(253_402_300_799, 999_999_999), "timestamp", WideTimestamp(253_402_300_799, 999_999_999)),
+        (WideTimestamp(-1, 999_999_000), "timestamp_ntz", datetime(1969, 12, 31, 23, 59, 59, 999_999)),
+        (WideInterval(-(10**10), 1), "interval_day_time", WideInterval(-(10**10), 1)),
+        (np.array(5), "bigint", 5),
+        (np.array(0.5), "double", 0.5),
+        (np.array("ab"), "string", "ab"),
         (np.array([1.5, 2.5]), "array<double>", [1.5, 2.5]),
         ((1, 2), "array<int>", [1, 2]),
         ([("a", 1), ("b", None)], "map<string,int>", {"a": 1, "b": None}),
@@ -103,6 +110,11 @@ def test_nan_is_a_double() -> None:
         (2**53 + 1, "double", float(2**53)),
         ("1000", "datetime", 1000),
         ("é", "binary", "é".encode()),
+        (-5, "string", "-5"),
+        (0.1, "varchar(3)", "0.1"),
+        (np.float32(0.1), "string", "0.1"),
+        (np.uint64(2**64 - 1), "string", "18446744073709551615"),
+        (Decimal("1.50"), "json", "1.50"),
     ],
 )
 def test_casts(cell: Any, type_text: str, expected: Any) -> None:
@@ -131,7 +143,11 @@ def test_casts(cell: Any, type_text: str, expected: Any) -> None:
         (np.complex128(1), "double", "complex"),
         ("yes", "boolean", "true, false"),
         (2, "boolean", "int"),
-        (5, "string", "str()"),
+        (True, "string", "str()"),
+        (NAN, "string", "None"),
+        (float("inf"), "string", "str()"),
+        (Decimal("NaN"), "string", "None"),
+        (1234, "char(3)", "4 characters"),
         (object(), "string", "object"),
         ("abc", "char(2)", "3 characters"),
         ("abc", "varchar(2)", "3 characters"),

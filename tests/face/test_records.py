@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from aiopaiio.cells import rows_to_batch
 from aiopaiio.records import RecordCursor, Records, records_from_batches
 from aiopaiio.schema import Column, arrow_schema
+from aiopaiio.wide_time import WideInterval, WideTimestamp
 
 
 @st.composite
@@ -37,7 +38,7 @@ LONGEST_OF_64_BITS = timedelta(seconds=(1 << 63) // 1_000_000 - 1)
 def needs_object(cell: Any) -> bool:
     if isinstance(cell, timedelta):
         return abs(cell) >= LONGEST_OF_64_BITS
-    return cell is None or isinstance(cell, (np.datetime64, np.timedelta64))
+    return cell is None or isinstance(cell, (np.datetime64, np.timedelta64, WideTimestamp, WideInterval))
 
 
 def test_intervals_that_overflow_64_bits_of_microseconds() -> None:
@@ -185,15 +186,17 @@ def test_text_as_bytes() -> None:
     ]
 
 
-def test_a_timestamp_of_no_python_form_is_an_error_that_says_so() -> None:
-    column = pa.array(
-        [{"sec": 253402300799, "nano": 999999999}], pa.struct([("sec", pa.int64()), ("nano", pa.int32())])
-    )
-    field = pa.field("t", column.type, metadata={b"odps.type": b"timestamp"})
-    cursor = RecordCursor(pa.schema([field]))
-    cursor.push(pa.RecordBatch.from_arrays([column], schema=pa.schema([field])))
-    with pytest.raises(Exception, match="wide_timestamps"):
-        cursor.take(1)
+def test_values_of_time_that_neither_python_nor_numpy_holds() -> None:
+    columns = [Column("t", "timestamp"), Column("i", "interval_day_time")]
+    last = WideTimestamp(253_402_300_799, 999_999_999)
+    rows = [(last, WideInterval(10**10, 1)), (WideTimestamp(-(10**11), 1), WideInterval(-(10**10), 999_999_999))]
+    records = records_from_batches(batches_of(columns, rows, 2))
+    assert records.tolist() == rows
+    assert [[type(cell) for cell in row] for row in records] == [[WideTimestamp, WideInterval]] * 2
+    assert str(last) == "9999-12-31T23:59:59.999999999"
+    assert rows[1][0] < last
+    assert pickle.loads(pickle.dumps(records)).tolist() == rows
+    assert {last: 1}[records[0][0]] == 1
 
 
 def test_the_last_and_first_moments() -> None:

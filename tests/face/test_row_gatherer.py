@@ -55,7 +55,7 @@ def test_a_failing_call_adds_nothing() -> None:
     gatherer.add((1, "x"), [0, 1])
     for values, indices in (
         ([(2, "x"), ("?", "x")], [0, 1]),
-        ((2, 5), [0, 1]),
+        ((2, True), [0, 1]),
         ([(2, "x"), (2,)], [0, 1]),
         ((2, "\ud800"), [0, 1]),
         ((2**63, "x"), [0, 1]),

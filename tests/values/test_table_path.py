@@ -78,6 +78,11 @@ def test_refuses_and_shows_the_form(text: str) -> None:
     assert "odps://PROJECT/tables/TABLE" in str(caught.value) or "0 <= start <= end" in str(caught.value)
 
 
+def test_several_tables_where_one_is_taken() -> None:
+    with pytest.raises(TablePathError, match="several tables"):
+        TablePath.parse("odps://p/tables/a/ds=1, odps://p/tables/b")
+
+
 def test_refuses_what_is_not_text() -> None:
     with pytest.raises(TablePathError, match="not bytes"):
         TablePath.parse(b"odps://p/tables/t")  # type: ignore[arg-type]
