@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -238,9 +239,10 @@ async def test_a_local_folder_that_is_a_file(tmp_path: Path) -> None:
 
 
 async def test_lock_folder_that_cannot_be_used(hasty: Client, tmp_path: Path, monkeypatch) -> None:
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "file"))
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "file"))
+    for name in ("aiopaiio", f"aiopaiio-{os.getuid()}"):
+        (tmp_path / name).write_text("")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     await complaint(hasty.open_writer(T), errors.ConfigError, "lock", "XDG_RUNTIME_DIR", "TMPDIR")
 
 
