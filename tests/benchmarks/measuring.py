@@ -6,7 +6,7 @@ import gc
 import resource
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,7 +37,7 @@ class Contender:
     (of :class:`Observed` the ``result``) and raises :class:`WrongRows` unless it shows exactly the right rows.
     ``rows``: one that is very slow may do only the first so many rows of the case's; ratios are between rows a second.
     ``wall``: a bare transfer of the same bytes, which nobody can beat. ``line`` and ``at``: contenders that are points
-    of one curve have the curve's name and their place on the case's ``axis``.
+    of one curve have the curve's name and their place on the case's ``axis``; others of the case belong to no place.
     """
 
     name: str
@@ -105,7 +105,8 @@ class Figures:
     """How near the fastest bare transfer: 1 is as fast."""
     role: str = ""
     """``peer``, ``wall`` or nothing."""
-    curves: Mapping[str, float] = field(default_factory=dict)
+    curves: Mapping[str, float | None] = field(default_factory=dict)
+    """The place on each axis; None: the same everywhere on it."""
     line: str = ""
     trace: str = ""
     once: bool = False
@@ -114,13 +115,15 @@ class Figures:
     def median(self) -> Round:
         """The median of each number by itself, and the trace of the last round."""
         return Round(
-            *(
-                statistics.median(getattr(r, name) for r in self.rounds)
-                for name in ("wall_seconds", "client_cpu_seconds", "service_cpu_seconds")
-            ),
-            {name: statistics.median(r.numbers[name] for r in self.rounds) for name in self.rounds[0].numbers},
+            statistics.median(r.wall_seconds for r in self.rounds),
+            statistics.median(r.client_cpu_seconds for r in self.rounds),
+            statistics.median(r.service_cpu_seconds for r in self.rounds),
+            {name: statistics.median(r.numbers.get(name, 0.0) for r in self.rounds) for name in self._number_names()},
             self.rounds[-1].trace,
         )
+
+    def _number_names(self) -> Iterable[str]:
+        return dict.fromkeys(name for r in self.rounds for name in r.numbers)
 
     @property
     def wall_range(self) -> tuple[float, float]:
@@ -163,7 +166,7 @@ def _no_figures(case: Case, contender: Contender) -> Figures:
         case.byte_count * rows // max(1, case.rows),
         case.byte_count,
         role="peer" if contender.name == case.peer else "wall" if contender.wall else "",
-        curves=dict(case.curves) if contender.at is None else {case.axis: contender.at},
+        curves={**case.curves, **({case.axis: contender.at} if case.axis else {})},
         line=contender.line or contender.name,
         trace=case.trace,
         once=case.once,

@@ -84,7 +84,8 @@ def _watch(task: dict[str, Any], limit_mib: int) -> Observed:
         process = psutil.Process(child.pid)
         before = process.memory_info().rss
         answers: list[str] = []
-        answering = threading.Thread(target=lambda: answers.append(child.stdout.readline()))
+        stdout = child.stdout
+        answering = threading.Thread(target=lambda: answers.append(stdout.readline()))
         child.stdin.write("\n")
         child.stdin.flush()
         began = time.perf_counter()

@@ -12,7 +12,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
@@ -42,7 +42,7 @@ async def read(task: dict[str, Any]) -> dict[str, float]:
         return {"rows": rows.row_count, "bytes": byte_count, "seconds": time.perf_counter() - began}
 
 
-async def _paced(reader: aiopaiio.TableReader, bytes_per_second: float | None) -> AsyncIterator[pa.RecordBatch]:
+async def _paced(reader: aiopaiio.TableReader, bytes_per_second: float | None) -> AsyncGenerator[pa.RecordBatch, None]:
     due = time.perf_counter()
     async for batch in reader:
         yield batch

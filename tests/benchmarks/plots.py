@@ -27,21 +27,27 @@ def write_plots(folder: Path, figures: Sequence[Figures]) -> list[Path]:
 
 
 def _curves(folder: Path, figures: Sequence[Figures]) -> list[Path]:
-    curves: defaultdict[tuple[str, str], defaultdict[str, list[tuple[float, float]]]]
-    curves = defaultdict(lambda: defaultdict(list))
+    axes_of: defaultdict[tuple[str, str], list[Figures]] = defaultdict(list)
     for each in figures:
-        for axis, at in each.curves.items():
-            curves[each.question, axis][each.line].append((at, each.byte_count / each.median.wall_seconds / 1e6))
+        for axis in each.curves:
+            axes_of[each.question, axis].append(each)
     written = []
-    for (question, axis), lines in curves.items():
-        if max(map(len, lines.values())) < 2:
-            continue
+    for (question, axis), members in axes_of.items():
+        lines: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
         plot, axes = _new_plot(question, axis, "MB/s")
+        for each in members:
+            rate, at = each.byte_count / each.median.wall_seconds / 1e6, each.curves[axis]
+            if at is None:
+                axes.axhline(rate, linestyle="--", color=f"C{7 + len(axes.lines) % 3}", label=each.line)
+            else:
+                lines[each.line].append((at, rate))
+        if max(map(len, lines.values()), default=0) < 2:
+            continue
         for name, points in lines.items():
             axes.plot(*zip(*sorted(points), strict=True), marker="o", label=name)
-        places = [at for points in lines.values() for at, _ in points if at > 0]
-        if max(places) >= _LOGARITHMIC_FROM * min(places):
-            axes.set_xscale("symlog" if any(at <= 0 for points in lines.values() for at, _ in points) else "log")
+        places = [at for points in lines.values() for at, _ in points]
+        if min(places) > 0 and max(places) >= _LOGARITHMIC_FROM * min(places):
+            axes.set_xscale("log")
         axes.set_ylim(bottom=0)
         written.append(_save(plot, axes, folder, f"{question} {axis}"))
     return written

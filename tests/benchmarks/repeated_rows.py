@@ -31,7 +31,7 @@ class RepeatedRows:
     @property
     def row_count(self) -> int:
         """The rows of the table."""
-        return self.block.num_rows * self.times
+        return int(self.block.num_rows) * self.times
 
 
 class RowCheck:

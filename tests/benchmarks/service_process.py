@@ -46,11 +46,19 @@ class ServiceProcess:
 
     def requests(self) -> Counter[str]:
         """The requests it has been sent so far, by operation."""
+        return Counter(self._statistics()["requests"])
+
+    def refusals(self) -> int:
+        """How often it has answered so far that something was too much at once."""
+        return self._statistics()["statuses"].get("429", 0)
+
+    def _statistics(self) -> dict[str, dict[str, int]]:
         assert self.child.stdin is not None
         assert self.child.stdout is not None
         self.child.stdin.write("\n")
         self.child.stdin.flush()
-        return Counter(json.loads(self.child.stdout.readline()))
+        answer: dict[str, dict[str, int]] = json.loads(self.child.stdout.readline())
+        return answer
 
     def write_config(self, path: Path) -> None:
         """Write a configuration file with the endpoint and the keys."""
@@ -89,7 +97,8 @@ async def _serve_until_input_ends(root: str, options: dict[str, Any]) -> None:
         def count_when_asked() -> None:
             # Ends also when the parent is killed, so no service is left behind.
             for _ in sys.stdin:
-                print(json.dumps(service.statistics.requests), flush=True)
+                counted = service.statistics
+                print(json.dumps({"requests": counted.requests, "statuses": counted.statuses}), flush=True)
 
         await asyncio.get_running_loop().run_in_executor(None, count_when_asked)
 

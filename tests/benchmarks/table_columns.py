@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from tests.benchmarks.measuring import Figures
@@ -14,7 +15,9 @@ Column = tuple[str, Callable[[Figures], str]]
 def table_columns(figures: Sequence[Figures]) -> list[Column]:
     """Headings and cells, without those that would be empty for all of ``figures``."""
     columns: list[Column] = [("contender", lambda each: each.contender)]
-    if not all(each.once for each in figures):
+    if all(each.once for each in figures):
+        columns.append(("seconds", lambda each: f"{each.median.wall_seconds:.2f}"))
+    else:
         columns += _of_speed(figures)
     for name in dict.fromkeys(name for each in figures for name in each.median.numbers):
         columns.append((name, lambda each, name=name: _number(each.median.numbers.get(name))))  # type: ignore[misc]
@@ -45,4 +48,6 @@ def _number(value: float | None) -> str:
     """Three digits, at least."""
     if value is None:
         return ""
+    if math.isinf(value):
+        return "never"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
