@@ -23,12 +23,17 @@ def add_names(tensorflow: ModuleType) -> None:
     version_1 = getattr(getattr(tensorflow, "compat", None), "v1", None)
     python_io = getattr(version_1, "python_io", None) or ModuleType(f"{tensorflow.__name__}.python_io")
     _add_lazily(python_io, _IN_PYTHON_IO)
-    for root in filter(None, (tensorflow, version_1)):
+    roots: dict[str, Any] = {tensorflow.__name__: tensorflow, f"{tensorflow.__name__}.compat.v1": version_1}
+    for path, root in roots.items():
+        if root is None:
+            continue
         if getattr(root, "python_io", None) is None:
             root.python_io = python_io
+        # ``from tensorflow.data import ...`` would else load a second module and put it in the place of this one.
+        sys.modules.setdefault(f"{path}.python_io", root.python_io)
         if hasattr(root, "data"):
             _add_lazily(root.data, _IN_DATA)
-    sys.modules.setdefault(f"{tensorflow.__name__}.python_io", python_io)
+            sys.modules.setdefault(f"{path}.data", root.data)
 
 
 def _add_lazily(module: ModuleType, names: Mapping[str, str]) -> None:

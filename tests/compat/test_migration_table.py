@@ -36,6 +36,15 @@ def test_an_old_name_is_the_new_thing(old: str, new: str) -> None:
     assert (was is now) == (differences == "none")
 
 
+def test_tensorflows_modules_by_their_own_names() -> None:
+    dataset, reader = resolve("tf.data.TableRecordDataset"), resolve("tf.python_io.TableReader")
+    for name in ("tensorflow", "tensorflow.compat.v1"):
+        assert importlib.import_module(f"{name}.data").TableRecordDataset is dataset
+        assert importlib.import_module(f"{name}.python_io").TableReader is reader
+    # Nothing has been put in their places by that.
+    assert resolve("tf.data.TableRecordDataset") is resolve("tf.compat.v1.data.TableRecordDataset") is dataset
+
+
 def test_no_name_is_missing() -> None:
     assert sorted(old for old, _ in NAMES) == [
         "common_io.exception.OutOfRangeException",

@@ -6,13 +6,18 @@ from pathlib import Path
 
 from .conftest import ROOT, run_python
 
-# What of TensorFlow's layout matters: tf.compat.v1 with a python_io, two data modules, one with a __getattr__.
+# What of TensorFlow's layout matters: tf.compat.v1 with a python_io; two data modules, one of them with a __getattr__;
+# all in a folder of its own, so that to import one by the name that it is known by would make a second module of it.
 TENSORFLOW = {
     "__init__.py": """
-from tensorflow import data, errors, compat
+import os
+from tensorflow import errors
+from tensorflow._api import compat, data
+__path__.append(os.path.join(__path__[0], "_api"))
 assert __spec__.loader is __loader__ and type(__loader__).__name__ == "SourceFileLoader", __loader__
 """,
-    "data.py": "class Dataset: pass",
+    "_api/__init__.py": "",
+    "_api/data.py": "class Dataset: pass",
     "errors.py": """
 class OutOfRangeError(Exception):
     def __init__(self, node_def, op, message):
@@ -22,15 +27,15 @@ class OutOfRangeError(Exception):
     def message(self):
         return self._message
 """,
-    "compat/__init__.py": "from tensorflow.compat import v1",
-    "compat/v1/__init__.py": "from tensorflow.compat.v1 import data, python_io",
-    "compat/v1/data.py": """
+    "_api/compat/__init__.py": "from tensorflow._api.compat import v1",
+    "_api/compat/v1/__init__.py": "from tensorflow._api.compat.v1 import data, python_io",
+    "_api/compat/v1/data.py": """
 def __getattr__(name):
     if name == "made_on_demand":
         return 1
     raise AttributeError(name)
 """,
-    "compat/v1/python_io.py": "class TFRecordWriter: pass",
+    "_api/compat/v1/python_io.py": "class TFRecordWriter: pass",
 }
 
 
@@ -138,14 +143,24 @@ def test_tensorflow_that_is_there_gets_them_at_once(tmp_path: Path) -> None:
 def test_the_dataset_is_fetched_from_paiio_data(tmp_path: Path) -> None:
     shown = python(
         """
-import sys, types
+import importlib, sys, types
 import paiio.compat, tensorflow as tf
 sys.modules["paiio.data"] = types.SimpleNamespace(TableRecordDataset="the dataset")
 print(tf.data.TableRecordDataset, tf.compat.v1.data.TableRecordDataset, hasattr(tf.compat.v1.data, "nothing"))
+import tensorflow.compat.v1 as tf1
+print(tf1.data.TableRecordDataset, tf1.python_io.TableWriter.__name__)
+for name in ("tensorflow", "tensorflow.compat.v1"):
+    module = importlib.import_module(f"{name}.data")
+    print(module.TableRecordDataset, importlib.import_module(f"{name}.python_io").TableReader.__name__)
+print(tf.data.TableRecordDataset, tf.compat.v1.data.TableRecordDataset, hasattr(tf.data, "Dataset"))
 """,
         make_tensorflow(tmp_path),
     )
-    assert shown == ["the dataset the dataset False"]
+    assert shown == [
+        "the dataset the dataset False",
+        *["the dataset TableWriter", *["the dataset TableReader"] * 2],
+        "the dataset the dataset True",
+    ]
 
 
 def test_without_tensorflow_its_import_fails_as_ever() -> None:
