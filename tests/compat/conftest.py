@@ -85,8 +85,8 @@ def run_python(
     )
 
 
-def run_program(name: str, *arguments: str, cwd: Path | None = None) -> str:
+def run_program(name: str, *arguments: str, cwd: Path | None = None, **variables: str) -> str:
     """What one of ``programs/`` prints when ``python -m paiio.compat`` runs it, unmodified."""
-    done = run_python("-m", "paiio.compat", str(PROGRAMS / f"{name}.py"), *arguments, cwd=cwd)
+    done = run_python("-m", "paiio.compat", str(PROGRAMS / f"{name}.py"), *arguments, cwd=cwd, **variables)
     assert done.returncode == 0, done.stderr
     return done.stdout

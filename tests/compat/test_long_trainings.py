@@ -15,7 +15,18 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 
 import aiopaiio
-from aiopaiio.local import ExpireSession, Fault, Limits, LocalService, serve
+from aiopaiio.local import (
+    ExpireSession,
+    Fault,
+    FlipBit,
+    Limits,
+    LocalService,
+    Refuse,
+    ResetAfter,
+    ShortBody,
+    Status,
+    serve,
+)
 
 from .conftest import Tables
 from .faces import FACES, Face, face_of
@@ -96,6 +107,33 @@ def test_a_session_that_expires(face: Face, root: Path, caplog: pytest.LogCaptur
         assert found == NAMES[150:]
         assert len(service.faults.log) == 2
     assert "expired; the table is unchanged" in caplog.text
+
+
+FAULTS = [
+    Status(500, "InternalServerError"),
+    Refuse(),
+    ResetAfter(9),
+    ShortBody(rows=3),
+    ShortBody(cut_at_bytes=0),
+    FlipBit(1000),
+]
+
+
+def test_programs_that_take_any_exception_for_the_end(face: Face, root: Path) -> None:
+    with running(root) as service:
+        reader = face.TableReader(PATH, num_threads=2, slice_id=0, slice_count=3)
+        for number, action in enumerate(FAULTS, 1):
+            service.faults.add(Fault("read_rows", action, number))
+        found, end = [], None
+        try:
+            while True:
+                found += names(face, reader.read(7, allow_smaller_final_batch=True))
+        except Exception as error:
+            end = error
+            reader.close()
+        assert found == NAMES[:100]
+        assert isinstance(end, face.OutOfRangeException)
+        assert len(service.faults.log) == len(FAULTS)
 
 
 def test_a_session_that_expires_after_a_change_of_the_table_is_no_end(face: Face, root: Path) -> None:

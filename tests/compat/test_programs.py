@@ -48,10 +48,10 @@ def test_an_input_for_tensorflow_1(tables: Tables) -> None:
     path = tables.new(
         "id bigint, name string, score double", [(n, f"row {n:03}", n / 2 if n % 2 else None) for n in range(100)]
     )
-    output = tables.new("rows bigint, score double")
+    output = tables.new("rows bigint, name string, score double")
     shown = run_program("tf1_reader", path, output)
     assert shown.splitlines() == ["100 ['id', 'name', 'score']", "100 700 1250.0"]
-    assert tables.rows(output) == [(100, 1250.0)]
+    assert tables.rows(output) == [(100, "sum", 1250.0)]
 
 
 def test_a_negative_sampler(tables: Tables) -> None:
@@ -61,6 +61,16 @@ def test_a_negative_sampler(tables: Tables) -> None:
     queries = tables.new("q string, item bigint", [(f"q{n}", n % 30) for n in range(37)])
     shown = run_program("negative_sampler", items, queries, "3").splitlines()
     assert shown == ["('bigint', 'float') 30 " + '{"cat": "c0", "price": 0.0}', "37"]
+
+
+@pytest.mark.parametrize("string_as", ["str", "bytes"])
+def test_a_download_into_a_frame(tables: Tables, string_as: str) -> None:
+    rows = [(f"n{n:03}", n, n / 2, "x" if n % 2 else None) for n in range(200)]
+    table = tables.new("name string, x bigint, y double, note string", rows)
+    output = tables.new("name string, x double, y double")
+    shown = run_program("frame_download", table, output, PAIIO_STRING_AS=string_as)
+    assert shown == "['name', 'x', 'y', 'note'] 200 200 19900 100\n"
+    assert tables.rows(output) == [(name, x * 2, y * 2) for name, x, y, _ in rows]
 
 
 def test_a_loader_of_images(tables: Tables, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import paiio
 
 from .conftest import Tables, run_python
 
-METHODS = ["fork", "spawn"]
+METHODS = ["fork", "spawn", pytest.param("forkserver", marks=pytest.mark.slow)]
 
 POOL = """
 import multiprocessing, os, sys

