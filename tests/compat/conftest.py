@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from anyio.from_thread import start_blocking_portal
 
 import paiio
 from aiopaiio import Client
-from aiopaiio.local import LocalService, serve
+from aiopaiio.local import Limits, LocalService, serve
 from paiio._bridge import bridge
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,14 +59,20 @@ class Tables:
             return list(reader)
 
 
-@pytest.fixture(scope="module")
-def tables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tables]:
-    folder = tmp_path_factory.mktemp("compat")
+@contextmanager
+def running(root: Path, limits: Limits | None = None) -> Iterator[LocalService]:
+    """A service on ``root`` that the configuration leads to."""
     with (
         start_blocking_portal() as portal,
-        portal.wrap_async_context_manager(serve(folder / "root")) as service,
-        mock.patch.dict(os.environ, ODPS_CONFIG_FILE_PATH=str(service.write_config(folder / "odps_config.ini"))),
+        portal.wrap_async_context_manager(serve(root, limits=limits)) as service,
+        mock.patch.dict(os.environ, ODPS_CONFIG_FILE_PATH=str(service.write_config(root / "odps_config.ini"))),
     ):
+        yield service
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tables]:
+    with running(tmp_path_factory.mktemp("compat")) as service:
         yield Tables(service)
 
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pytest
-from anyio.from_thread import start_blocking_portal
 
 import aiopaiio
 from aiopaiio.local import (
@@ -25,10 +22,9 @@ from aiopaiio.local import (
     ResetAfter,
     ShortBody,
     Status,
-    serve,
 )
 
-from .conftest import Tables
+from .conftest import Tables, running
 from .faces import FACES, Face, face_of
 
 ROWS = [(number, f"row {number}", os.urandom(200_000)) for number in range(300)]
@@ -38,17 +34,6 @@ LIMIT_SECONDS = 60
 @pytest.fixture(params=FACES)
 def face(request: pytest.FixtureRequest) -> Face:
     return face_of(request.param)
-
-
-@contextmanager
-def running(root: Path, limits: Limits | None = None) -> Iterator[LocalService]:
-    """A service on ``root`` that the configuration leads to."""
-    with (
-        start_blocking_portal() as portal,
-        portal.wrap_async_context_manager(serve(root, limits=limits)) as service,
-        mock.patch.dict(os.environ, ODPS_CONFIG_FILE_PATH=str(service.write_config(root / "odps_config.ini"))),
-    ):
-        yield service
 
 
 @pytest.fixture(scope="module")
