@@ -10,7 +10,7 @@ STRING, CHAR, VARCHAR, JSON            ``str``; bytes that are not UTF-8 become 
                                        so that writing the value back gives the same bytes
 BINARY                                 ``bytes``
 DATETIME                               ``int``, milliseconds since 1970-01-01 UTC
-DATE                                   ``datetime.date``
+DATE                                   ``datetime.date``; ``numpy.datetime64`` in days before the year 1 or after 9999
 TIMESTAMP, TIMESTAMP_NTZ               naive ``datetime.datetime`` in UTC; ``numpy.datetime64`` in nanoseconds for a
                                        value that is not a whole number of microseconds, in microseconds for one
                                        before the year 1 or after 9999; :class:`~aiopaiio.WideTimestamp` for one

@@ -102,9 +102,13 @@ def write_rows(table: str) -> None:
     with paiio.TableWriter(table, slice_id=3) as writer:
         writer.write([(1, datetime.datetime(2024, 1, 1))], indices=[0, 1])
         writer.write((1, "a"), (0, 1))
+        last = aiopaiio.WideTimestamp(seconds=253_402_300_799, nanoseconds=999_999_999)
+        writer.write((1, last), (0, 1))
+        earlier: bool = last < last
+        print(earlier, last.seconds, aiopaiio.WideInterval(1, 2).nanoseconds)
     flat: TableWriter = paiio.TableWriter(table)
     flat.close()
-    reader: TableReader = paiio.TableReader(table)
+    reader: TableReader = paiio.TableReader(table, string_as="bytes")
     reader.close()
     signal: type[OutOfRangeException] = paiio.OutOfRangeException
     print(signal)
