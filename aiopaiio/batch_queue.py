@@ -30,11 +30,17 @@ class BatchQueue:
         )
         self._bytes = 0
         self._rows = 0
+        self._ended = False
         self._room = anyio.Event()
         self._arrived = anyio.Event()
 
     def __repr__(self) -> str:
         return f"<BatchQueue {self._rows} rows, {self._bytes} bytes>"
+
+    @property
+    def drained(self) -> bool:
+        """Whether it has ended and nothing waits in it, not even an error."""
+        return self._ended and not self._receiver.statistics().current_buffer_used
 
     async def send(self, batch: pa.RecordBatch, byte_count: int) -> None:
         """Add a batch of ``byte_count``, waiting for room; ``anyio.BrokenResourceError`` when the receiver has left."""
@@ -53,6 +59,7 @@ class BatchQueue:
 
     def end(self) -> None:
         """End without error."""
+        self._ended = True
         self._sender.close()
         self._arrived.set()
 

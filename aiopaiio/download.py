@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 import anyio
@@ -17,11 +18,12 @@ from aiopaiio.batch_queue import BatchQueue
 from aiopaiio.columns import ColumnPlan
 from aiopaiio.compression import decompressor
 from aiopaiio.http import Body
-from aiopaiio.range_planner import RangePlanner
+from aiopaiio.range_planner import SMALLEST_RANGE_BYTES, RangePlanner
 from aiopaiio.record_stream import RecordStreamDecoder
 from aiopaiio.sessions import DownloadSession
 from aiopaiio.slicing import RowRange
 from aiopaiio.snapshot import Snapshot
+from aiopaiio.stream_count import StreamCount
 from aiopaiio.tunnel import Tunnel
 
 __all__ = ["RangeDownload", "RowSource"]
@@ -47,27 +49,53 @@ class RowSource:
     plan: ColumnPlan
     wire_schema: pa.Schema
     planner: RangePlanner
+    streams: StreamCount
     arrow: bool
     may_fall_back: bool
     wide_timestamps: bool
     """Whether TIMESTAMPs of the record form keep their seconds and nanoseconds apart."""
     encoding: str
 
+    @property
+    def stream_limit_bytes(self) -> int:
+        """The memory that one stream may take for what is not in its queue yet: the half that is not the window's."""
+        return max(1, self.planner.window_bytes // self.streams.streams)
+
 
 class RangeDownload:
-    """Delivers exactly the rows of one range, in order, or one error after those that came before it."""
+    """Delivers exactly the rows of one range, in order, or one error after those that came before it.
 
-    def __init__(self, source: RowSource, snapshot: Snapshot, rows: RowRange, queue: BatchQueue) -> None:
+    ``progress`` is called whenever bytes came. ``may_end_early``: when rows turn out to be much wider than was thought,
+    the range ends after those that came, at :attr:`stop`, and the rest is left to others.
+    """
+
+    def __init__(
+        self,
+        source: RowSource,
+        snapshot: Snapshot,
+        rows: RowRange,
+        queue: BatchQueue,
+        *,
+        progress: Callable[[], None] = lambda: None,
+        may_end_early: bool = False,
+    ) -> None:
         self._source = source
         self._snapshot = snapshot
         self._rows = rows
         self._position = rows.start
         self._ask_rows = len(rows)
         self._renewals = 0
+        self._progress = progress
+        self._may_end_early = may_end_early
         self.queue = queue
 
     def __repr__(self) -> str:
         return f"<RangeDownload {self._rows} at {self._position}, {self.queue!r}>"
+
+    @property
+    def stop(self) -> int:
+        """One past the last row of the range."""
+        return self._rows.stop
 
     async def run(self) -> None:
         """Fill the queue to the end of the range. Errors travel in the queue; only cancellation leaves here."""
@@ -79,6 +107,8 @@ class RangeDownload:
         try:
             while self._position < self._rows.stop:
                 await self._advance()
+                if self._ends_early():
+                    self._rows = RowRange(self._rows.start, self._position)
         except errors.Error as error:
             session = self._snapshot.session
             self.queue.fail(
@@ -112,6 +142,8 @@ class RangeDownload:
                         raise
                     await self._snapshot.renew(session)
                 except errors.Error as error:
+                    if isinstance(error, errors.Throttled):
+                        self._source.streams.refused(time.monotonic())
                     if isinstance(error, errors.ConnectFailed):
                         self._source.tunnel.service.forget_tunnel_endpoint(session.table.project)
                     if self._fall_back(error):
@@ -135,7 +167,9 @@ class RangeDownload:
             encoding=source.encoding,
             tunnel_endpoint=await source.tunnel.service.tunnel_endpoint(session.table.project),
         )
+        asked_at = time.monotonic()
         async with request as body:
+            source.streams.began(time.monotonic() - asked_at)
             try:
                 if source.arrow:
                     await self._receive_arrow(body, asked)
@@ -143,15 +177,18 @@ class RangeDownload:
                     await self._receive_records(body, asked)
             except errors.Error as error:
                 raise error.with_context(rows=str(asked), request_id=body.request_id) from error.__cause__
+            finally:
+                source.streams.ended()
 
     async def _receive_arrow(self, body: Body, asked: RowRange) -> None:
         decoder = ArrowStreamDecoder(self._source.wire_schema)
         in_frames = True
         try:
             async for piece in _decoded(body):
+                self._received(len(piece))
                 for batch in decoder.feed(piece):
                     await self._deliver(batch, asked)
-                if self._is_too_large(decoder.next_message):
+                if self._is_too_large(decoder.next_message) or self._ends_early():
                     return
             in_frames = False
             for batch in decoder.finish():
@@ -176,8 +213,9 @@ class RangeDownload:
         source = self._source
         received = bytearray()
         async for piece in _decoded(body):
+            self._received(len(piece))
             received += piece
-            if len(received) > source.planner.stream_limit_bytes and len(asked) > 1:
+            if len(received) > source.stream_limit_bytes and len(asked) > 1:
                 self._ask_rows = max(1, len(asked) // 4)
                 return
         decoder = RecordStreamDecoder(source.plan.wire_columns, wide_timestamps=source.wide_timestamps)
@@ -201,9 +239,19 @@ class RangeDownload:
         await self.queue.send(self._source.plan.arrange(batch, session.partition), byte_count)
         self._position += batch.num_rows
 
+    def _received(self, byte_count: int) -> None:
+        self._source.streams.received(byte_count, time.monotonic())
+        self._progress()
+
+    def _ends_early(self) -> bool:
+        if not self._may_end_early or self._position == self._rows.start:
+            return False
+        rest = (self._rows.stop - self._position) * self._source.planner.bytes_per_row
+        return rest > SMALLEST_RANGE_BYTES
+
     def _is_too_large(self, message: tuple[int, int] | None) -> bool:
         """Whether the batch now arriving breaks the memory bound; then fewer rows are asked for at once."""
-        limit = self._source.planner.stream_limit_bytes
+        limit = self._source.stream_limit_bytes
         if message is None or message[1] <= limit or message[0] <= 1:
             return False
         row_count, byte_count = message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,28 +34,26 @@ class Segment:
 
 
 class Prefetch:
-    """Delivers the batches of ``rows`` in order while up to ``concurrency`` downloads run.
+    """Delivers the batches of ``rows`` in order while several downloads run.
 
     The receiver always drains the first range of the window itself, and each range has a budget of its own: were it
-    shared, later ranges could use it up and the first one would never end.
+    shared, later ranges could use it up and the first one would never end. A range whose rows all came makes room for
+    another download, within the memory; ``capacity_rows`` (0: no bound) are held at most by all ranges together.
     """
 
     def __init__(
-        self,
-        source: RowSource,
-        segments: Sequence[Segment],
-        rows: RowRange,
-        *,
-        concurrency: int,
-        stream_limit_rows: float = math.inf,
+        self, source: RowSource, segments: Sequence[Segment], rows: RowRange, *, capacity_rows: int = 0
     ) -> None:
         self._source = source
         self._segments = segments
         self._rows = rows
-        self._concurrency = concurrency
-        self._stream_limit_rows = stream_limit_rows
+        self._capacity_rows = capacity_rows
         self._asked = rows.start
-        self._window: deque[RangeDownload] = deque()
+        self._range_number = 0
+        self._window: deque[_Slot] = deque()
+        self._active = 0
+        # Whether the range asked for last may end before the row that was planned.
+        self._end_is_open = False
         self._tasks = OwnedTasks(f"aiopaiio prefetch {rows}", self._fill)
         self._failure: Exception | None = None
 
@@ -74,16 +73,19 @@ class Prefetch:
         if self._failure is not None:
             raise self._failure
         while self._window:
+            head, began = self._window[0].queue, time.monotonic()
             try:
-                batch = await self._window[0].queue.receive()
+                batch = await head.receive()
             except Exception as error:
                 self._failure = error
                 self.cancel()
                 raise
+            self._source.streams.waited(time.monotonic() - began)
+            if head.drained:
+                self._fill()
             if batch is not None:
                 return batch
-            self._window.popleft().queue.leave()
-            self._fill()
+        assert self._asked == self._rows.stop, f"{self!r} stopped before its end"
         return None
 
     async def aclose(self) -> None:
@@ -94,18 +96,73 @@ class Prefetch:
     def cancel(self) -> None:
         """Stop all downloads without waiting for it."""
         self._failure = self._failure or ClosedError("closed while rows were awaited; open a new reader")
-        for download in self._window:
-            download.queue.leave()
+        for slot in self._window:
+            slot.queue.leave()
         self._tasks.cancel()
 
     def _fill(self) -> None:
-        while len(self._window) < self._concurrency and self._asked < self._rows.stop:
+        """Start downloads as long as there are rows to ask for, streams to bring them, and memory to hold them."""
+        while self._window and self._window[0].queue.drained:
+            self._window.popleft().queue.leave()
+        while (
+            self._failure is None
+            and self._asked < self._rows.stop
+            and self._active < self._source.streams.streams
+            and not self._end_is_open
+        ):
             segment = next(s for s in self._segments if s.rows.stop > self._asked)
-            stop = min(segment.rows.stop, self._rows.stop)
-            count = self._source.planner.range_rows(stop - self._asked, self._concurrency - len(self._window))
-            local = RowRange(self._asked, self._asked + count).shift(-segment.first_row)
-            queue = BatchQueue(self._source.planner.stream_limit_bytes, self._stream_limit_rows)
-            download = RangeDownload(self._source, segment.snapshot, local, queue)
-            self._window.append(download)
-            self._tasks.start_soon(download.run, name=f"aiopaiio download {local}")
-            self._asked += count
+            count = self._range_rows(min(segment.rows.stop, self._rows.stop) - self._asked)
+            if self._window and not self._has_room(count):
+                return
+            self._start(segment, count)
+
+    def _range_rows(self, remaining: int) -> int:
+        streams, planner = self._source.streams, self._source.planner
+        if self._range_number == 0:
+            return planner.first_rows(remaining)
+        return planner.range_rows(
+            remaining,
+            number=self._range_number,
+            streams=streams.streams,
+            idle_streams=streams.streams - self._active,
+            stream_bytes_per_second=streams.stream_bytes_per_second,
+        )
+
+    def _has_room(self, row_count: int) -> bool:
+        if self._capacity_rows and len(self._window) >= self._source.streams.streams:
+            return False
+        reserved = sum(slot.reserved_bytes for slot in self._window)
+        return reserved + self._source.planner.reserve_bytes(row_count) <= self._source.planner.window_bytes
+
+    def _start(self, segment: Segment, row_count: int) -> None:
+        source = self._source
+        rows = RowRange(self._asked, self._asked + row_count).shift(-segment.first_row)
+        reserved = source.planner.reserve_bytes(row_count)
+        most_rows = -(-self._capacity_rows // source.streams.streams) if self._capacity_rows else math.inf
+        self._end_is_open = self._range_number == 0 and not source.planner.knows_widths
+        queue = BatchQueue(reserved, most_rows)
+        download = RangeDownload(
+            source, segment.snapshot, rows, queue, progress=self._fill, may_end_early=self._end_is_open
+        )
+        self._window.append(_Slot(download, queue, reserved))
+        self._asked += row_count
+        self._range_number += 1
+        self._active += 1
+        self._tasks.start_soon(self._run, download, segment.first_row, name=f"aiopaiio download {rows}")
+
+    async def _run(self, download: RangeDownload, first_row: int) -> None:
+        # Left by cancellation only when all of it ends.
+        await download.run()
+        self._active -= 1
+        if self._end_is_open:
+            self._asked, self._end_is_open = first_row + download.stop, False
+        self._fill()
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """A range of the window and the memory set aside for it."""
+
+    download: RangeDownload
+    queue: BatchQueue
+    reserved_bytes: int

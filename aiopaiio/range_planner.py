@@ -8,27 +8,39 @@ import pyarrow as pa
 
 __all__ = ["RangePlanner"]
 
+FIRST_RANGE_BYTES = 128 << 10
+"""At 10 MB/s this takes 13 ms, so that the first rows come at once."""
+
 SMALLEST_RANGE_BYTES = 1 << 20
-"""Below this a request costs more than its bytes; a table smaller than this is read by one request."""
+"""Below this a request costs more than its bytes."""
 
 LARGEST_RANGE_BYTES = 16 << 20
-"""At 10 MB/s a stream this takes 1.6 s, so that a round trip of 50 ms between two ranges costs 3 %."""
 
+_RANGE_SECONDS = 0.8
+"""Long against a round trip, in which a stream stands still; short against the patience of whoever reads in order."""
+
+_LAST_RANGES_SECONDS = 0.25
 _VARIABLE_WIDTH_GUESS_BYTES = 64
 _SMOOTHING = 0.25
+_MARGIN = 1.25
+"""Rows of one range may be wider than the mean."""
 
 
 class RangePlanner:
-    """Row counts for row ranges that come out near ``range_bytes``, learned from the batches that came.
+    """Row counts for row ranges of fitting size, learned from the batches that came.
 
-    ``stream_limit_bytes`` is the memory one download may hold; a single row may exceed it, nothing else should.
+    ``memory_limit_bytes`` is for the whole read. Half of it, ``window_bytes``, is for rows that came and wait in order;
+    the other half for what is under way in sockets, decoders and hands.
     """
 
-    def __init__(self, schema: pa.Schema, stream_limit_bytes: int) -> None:
-        self.stream_limit_bytes = stream_limit_bytes
-        self._range_bytes = min(LARGEST_RANGE_BYTES, stream_limit_bytes)
-        self._bytes_per_row = max(1.0, float(sum(_width_guess(field.type) for field in schema)))
+    def __init__(self, schema: pa.Schema, memory_limit_bytes: int) -> None:
+        self.window_bytes = max(1, memory_limit_bytes // 2)
+        widths = [_fixed_width(field.type) for field in schema]
+        guesses = (width or _guess(field.type) for width, field in zip(widths, schema, strict=True))
+        self._bytes_per_row = max(1.0, float(sum(guesses)))
         self._learned = False
+        self.knows_widths = all(widths)
+        """Whether widths are known: from the types when all are fixed, else from a first batch."""
 
     @property
     def bytes_per_row(self) -> float:
@@ -43,21 +55,58 @@ class RangePlanner:
         self._bytes_per_row = (
             self._bytes_per_row + _SMOOTHING * (width - self._bytes_per_row) if self._learned else width
         )
-        self._learned = True
+        self._learned = self.knows_widths = True
 
-    def rows_for(self, byte_count: int) -> int:
+    def rows_for(self, byte_count: float) -> int:
         """How many rows are about ``byte_count``; at least one."""
         return max(1, int(byte_count / self._bytes_per_row))
 
-    def range_rows(self, remaining_rows: int, concurrency: int) -> int:
-        """The length of the next row range when ``remaining_rows`` are not yet asked for."""
-        share = max(-(-remaining_rows // concurrency), self.rows_for(SMALLEST_RANGE_BYTES))
-        return min(remaining_rows, share, self.rows_for(self._range_bytes))
+    def reserve_bytes(self, row_count: int) -> int:
+        """The memory to set aside for a range of so many rows."""
+        return int(row_count * self._bytes_per_row * _MARGIN) + 1
+
+    def first_rows(self, remaining_rows: int) -> int:
+        """The length of the range that a read begins with: short, or all there is when that is little more."""
+        rows = self.rows_for(FIRST_RANGE_BYTES)
+        return remaining_rows if remaining_rows <= 2 * rows else rows
+
+    def range_rows(
+        self,
+        remaining_rows: int,
+        *,
+        number: int,
+        streams: int,
+        idle_streams: int = 1,
+        stream_bytes_per_second: float | None = None,
+    ) -> int:
+        """The length of the next row range when ``remaining_rows`` are not yet asked for.
+
+        It is the one with this ``number`` since the read began (the first rows are number 0), for one of ``streams``
+        streams of which ``idle_streams`` wait for a range.
+        """
+        # Behind each range under way another half one may wait to be taken, so that none stands still.
+        in_window = _MARGIN * (1.5 * streams + 1)
+        # The first ones end one after the other, so that rows flow before the first large ones are complete.
+        most_bytes = min(LARGEST_RANGE_BYTES, SMALLEST_RANGE_BYTES << min(number - 1, 8), self.window_bytes / in_window)
+        least_bytes = float(SMALLEST_RANGE_BYTES)
+        if stream_bytes_per_second is None:
+            share = -(-remaining_rows // idle_streams)
+        else:
+            most_bytes = min(most_bytes, _RANGE_SECONDS * stream_bytes_per_second)
+            # Towards the end all streams share the rest, so that they end together.
+            share = -(-remaining_rows // streams)
+            least_bytes = max(least_bytes, _LAST_RANGES_SECONDS * stream_bytes_per_second)
+        most_rows = self.rows_for(max(most_bytes, min(SMALLEST_RANGE_BYTES, self.window_bytes / _MARGIN)))
+        return min(remaining_rows, most_rows, max(share, self.rows_for(least_bytes)))
 
 
-def _width_guess(arrow_type: pa.DataType) -> int:
+def _fixed_width(arrow_type: pa.DataType) -> int | None:
     try:
         return max(1, int(arrow_type.bit_width) // 8)
     except ValueError:
-        children: Iterable[pa.Field] = (arrow_type.field(i) for i in range(arrow_type.num_fields))
-        return sum((_width_guess(child.type) for child in children), 0) or _VARIABLE_WIDTH_GUESS_BYTES
+        return None
+
+
+def _guess(arrow_type: pa.DataType) -> int:
+    children: Iterable[pa.Field] = (arrow_type.field(i) for i in range(arrow_type.num_fields))
+    return sum((_fixed_width(child.type) or _guess(child.type) for child in children), 0) or _VARIABLE_WIDTH_GUESS_BYTES

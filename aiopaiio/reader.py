@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 import warnings
 from collections import deque
@@ -25,6 +24,7 @@ from aiopaiio.schema import TableSchema, arrow_schema, arrow_wire_supported
 from aiopaiio.sessions import DownloadSession
 from aiopaiio.slicing import RowRange
 from aiopaiio.snapshot import Snapshot
+from aiopaiio.stream_count import StreamCount
 from aiopaiio.table_path import TablePath
 from aiopaiio.tunnel import Tunnel
 
@@ -39,8 +39,6 @@ WireForm = Literal["auto", "arrow", "record"]
 """The two wire forms of the Tunnel; ``auto`` takes Arrow where types and service allow it."""
 
 END_OF_TABLE = "End of table reached!"
-AUTOMATIC_CONCURRENCY = 4
-MOST_CONCURRENCY = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,15 +258,7 @@ class TableReader:
             rest = RowRange(self._position + self._waiting_rows, self._read.rows.stop)
             if not len(rest):
                 return False
-            concurrency = self._concurrency()
-            capacity = self._options.capacity_rows
-            self._prefetch = Prefetch(
-                self._source,
-                self._segments,
-                rest,
-                concurrency=concurrency,
-                stream_limit_rows=-(-capacity // concurrency) if capacity else math.inf,
-            )
+            self._prefetch = Prefetch(self._source, self._segments, rest, capacity_rows=self._options.capacity_rows)
         batch = await self._prefetch.next_batch()
         if batch is None:
             return False
@@ -292,9 +282,6 @@ class TableReader:
         if prefetch is not None:
             await prefetch.aclose()
 
-    def _concurrency(self) -> int:
-        return min(self._options.concurrency or AUTOMATIC_CONCURRENCY, MOST_CONCURRENCY)
-
     def _row_source(self) -> RowSource:
         options, plan = self._options, self._read.plan
         has_timestamps = any(column.odps_type.holds("timestamp", "timestamp_ntz") for column in plan.wire_columns)
@@ -312,7 +299,8 @@ class TableReader:
             tunnel=self._tunnel,
             plan=plan,
             wire_schema=wire_schema,
-            planner=RangePlanner(wire_schema, max(1, options.memory_limit_bytes // (2 * self._concurrency()))),
+            planner=RangePlanner(wire_schema, options.memory_limit_bytes),
+            streams=StreamCount(options.concurrency),
             arrow=options.wire_form != "record" and not needs_records,
             may_fall_back=options.wire_form == "auto",
             wide_timestamps=bool(options.wide_timestamps),

@@ -29,7 +29,7 @@ async def test_downloads_that_wait_for_room_end_quietly(
         return full
 
     monkeypatch.setattr(BatchQueue, "_is_full", is_full_and_told)
-    path = await make_table(NUMBERED, numbered(100_000, width=200))
+    path = await make_table(NUMBERED, numbered(100_000))
     async with client.open_reader(path, concurrency=1, capacity_rows=1) as reader:
         assert await reader.read_batch() is not None
         await waiting.wait()

@@ -1,0 +1,138 @@
+"""How many downloads run at once: found by trying, from what arrives and whether anybody waits for it. No clock.
+
+One stream of the Tunnel gives about 10 MB/s, a link may give a hundred times that, and what either gives is not known
+before it is measured. So the number of streams is doubled while that brings more, as TCP opens its window; then what
+did help is kept, and tried again from time to time.
+"""
+
+from __future__ import annotations
+
+import math
+
+__all__ = ["MOST_STREAMS", "StreamCount"]
+
+MOST_STREAMS = 64
+"""The service lets a project have 300 transfers at once by default; one read shall not take them all."""
+
+_FIRST_STREAMS = 4
+_PERIOD_SECONDS = 0.2
+"""Long enough that four streams deliver many pieces each, short enough to fill a link of 16 streams in a second."""
+
+_FIRST_LOOK_SECONDS = 0.05
+"""After this there is a first, rough rate, to plan ranges by."""
+
+_STARVED_SHARE = 0.1
+"""Who waits less than this of its time is limited by itself, and more streams would only fill the memory."""
+
+_USED_SHARE = 0.8
+"""Below this share of the added streams in use, a period says nothing about them: something else held them up."""
+
+_LINEAR_GAIN = 1.6
+"""Twice the streams bring at least this much as long as the streams, not the link, are the limit."""
+
+_LEAST_GAIN = 1.1
+_SPARE = 1.25
+"""Streams beyond those that the rates ask for: each stands still for a round trip between two ranges."""
+
+_FIRST_HOLD_SECONDS = 5.0
+_LONGEST_HOLD_SECONDS = 60.0
+
+
+class StreamCount:
+    """The number of ``streams`` to run at once; ``fixed`` 0 lets it find the number, from 1 to 64, by itself.
+
+    Times are seconds of any one clock.
+    """
+
+    def __init__(self, fixed: int = 0) -> None:
+        self._adapts = not fixed
+        self.streams = min(fixed or _FIRST_STREAMS, MOST_STREAMS)
+        self._open = 0
+        self._bytes_per_second: float | None = None
+        self._period_began: float | None = None
+        self._period_seconds = _PERIOD_SECONDS
+        self._period_bytes = 0
+        self._period_pieces = 0
+        self._period_open = 0
+        self._period_waited = 0.0
+        self._settling = False
+        self._before_growth: tuple[int, float] | None = None
+        self._hold_until = float("-inf")
+        self._hold_seconds = _FIRST_HOLD_SECONDS
+
+    def __repr__(self) -> str:
+        kind = "adapting" if self._adapts else "fixed"
+        return f"<StreamCount {self.streams}, {kind}, {self._bytes_per_second or 0:.0f} bytes/s>"
+
+    @property
+    def stream_bytes_per_second(self) -> float | None:
+        """What one stream gives; None until it was measured."""
+        return None if self._bytes_per_second is None else self._bytes_per_second / self.streams
+
+    def began(self, seconds: float) -> None:
+        """A stream was opened, ``seconds`` after it was asked for; those that are added show after about twice that."""
+        self._open += 1
+        self._period_seconds = max(_PERIOD_SECONDS, 2 * seconds)
+
+    def ended(self) -> None:
+        """A stream that had begun is closed."""
+        self._open -= 1
+
+    def waited(self, seconds: float) -> None:
+        """The consumer stood still for so long, waiting for rows."""
+        self._period_waited += seconds
+
+    def received(self, byte_count: int, now: float) -> None:
+        """Bytes came, at ``now``, on whatever stream."""
+        if self._period_began is None:
+            self._period_began = now
+        self._period_bytes += byte_count
+        self._period_pieces += 1
+        self._period_open += self._open
+        seconds = now - self._period_began
+        if seconds < self._period_seconds:
+            if self._bytes_per_second is None and seconds >= _FIRST_LOOK_SECONDS:
+                self._bytes_per_second = self._period_bytes / seconds
+            return
+        rate = self._period_bytes / seconds
+        starved = self._period_waited >= _STARVED_SHARE * seconds
+        mean_open = self._period_open / self._period_pieces
+        self._period_began, self._period_waited = now, 0.0
+        self._period_bytes = self._period_pieces = self._period_open = 0
+        if self._settling and mean_open < _USED_SHARE * self.streams:
+            return
+        if self._settling:
+            # Those that were added had not all begun.
+            self._settling = False
+            return
+        if starved:
+            self._bytes_per_second = rate
+        if self._adapts:
+            self._adapt(rate, starved, now)
+
+    def refused(self, now: float) -> None:
+        """The service has no slot for one more stream than are open."""
+        if not self._adapts:
+            return
+        self.streams = max(1, min(self.streams, self._open))
+        self._before_growth = None
+        self._hold(now)
+
+    def _adapt(self, rate: float, starved: bool, now: float) -> None:
+        if self._before_growth is not None:
+            streams, rate_before = self._before_growth
+            self._before_growth = None
+            gain = rate / max(rate_before, 1.0)
+            if gain < _LINEAR_GAIN:
+                needed = math.ceil(_SPARE * gain * streams) if gain >= _LEAST_GAIN else streams
+                self.streams = min(self.streams, needed)
+                self._hold(now)
+                return
+        if starved and now >= self._hold_until and self.streams < MOST_STREAMS:
+            self._before_growth = (self.streams, rate)
+            self.streams = min(2 * self.streams, MOST_STREAMS)
+            self._settling = True
+
+    def _hold(self, now: float) -> None:
+        self._hold_until = now + self._hold_seconds
+        self._hold_seconds = min(2 * self._hold_seconds, _LONGEST_HOLD_SECONDS)

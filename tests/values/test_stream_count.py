@@ -1,0 +1,139 @@
+"""The number of streams follows a simulated link: as many as help, few more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from aiopaiio.stream_count import MOST_STREAMS, StreamCount
+
+STEP_SECONDS = 0.01
+
+
+@dataclass
+class Reading:
+    """A read over a link, in steps of simulated time; ``rate`` gives bytes a second for so many streams."""
+
+    rate: Callable[[int], float]
+    count: StreamCount = field(default_factory=StreamCount)
+    consumer_bytes_per_second: float = float("inf")
+    slots: int = 1000
+    now: float = 0.0
+    opened: int = 0
+
+    def steps(self, seconds: float) -> Iterator[float]:
+        """Let time pass; gives what came in each step, as bytes a second."""
+        for _ in range(round(seconds / STEP_SECONDS)):
+            self.now += STEP_SECONDS
+            while self.opened < self.count.streams:
+                if self.opened == self.slots:
+                    self.count.refused(self.now)
+                    break
+                self.count.began(0.05)
+                self.opened += 1
+            while self.opened > self.count.streams:
+                self.count.ended()
+                self.opened -= 1
+            supply = self.rate(self.opened)
+            rate = min(supply, self.consumer_bytes_per_second)
+            if rate == supply:
+                self.count.waited(STEP_SECONDS)
+            self.count.received(int(rate * STEP_SECONDS), self.now)
+            yield rate
+
+    def run(self, seconds: float) -> None:
+        """Let time pass."""
+        for _ in self.steps(seconds):
+            pass
+
+
+def fat(streams: int) -> float:
+    return min(10e6 * streams, 100e6)
+
+
+def test_a_fat_link_is_full_within_two_seconds_and_stays_so() -> None:
+    reading = Reading(fat)
+    reading.run(2)
+    assert reading.count.streams >= 10
+    rates = list(reading.steps(120))
+    assert min(rates) >= 95e6
+    assert reading.count.streams <= 16
+
+
+def test_a_link_that_one_stream_fills_keeps_few() -> None:
+    reading = Reading(lambda _: 700e6)
+    reading.run(60)
+    assert reading.count.streams <= 5
+
+
+def test_a_link_without_bounds_gets_the_most() -> None:
+    reading = Reading(lambda streams: 10e6 * streams)
+    reading.run(10)
+    assert reading.count.streams == MOST_STREAMS
+
+
+def test_a_slow_consumer_needs_no_more_streams() -> None:
+    reading = Reading(lambda streams: 10e6 * streams, consumer_bytes_per_second=30e6)
+    reading.run(60)
+    assert reading.count.streams == 4
+
+
+def test_a_consumer_is_served_as_fast_as_it_takes() -> None:
+    reading = Reading(lambda streams: 10e6 * streams, consumer_bytes_per_second=70e6)
+    reading.run(10)
+    assert 7 <= reading.count.streams <= 16
+
+
+def test_a_link_that_becomes_faster_is_noticed() -> None:
+    most = [50e6]
+    reading = Reading(lambda streams: min(10e6 * streams, most[0]))
+    reading.run(10)
+    assert reading.count.streams <= 8
+    most[0] = 300e6
+    reading.run(120)
+    assert reading.count.streams >= 30
+
+
+def test_refused_streams_are_not_asked_for_again_at_once() -> None:
+    reading = Reading(lambda streams: 10e6 * streams, slots=6)
+    reading.run(4)
+    assert reading.count.streams == 6
+
+
+def test_at_least_one_stream_remains() -> None:
+    count = StreamCount()
+    count.refused(1.0)
+    assert count.streams == 1
+
+
+@pytest.mark.parametrize("fixed", [1, 3, 64])
+def test_a_fixed_number_stays(fixed: int) -> None:
+    reading = Reading(fat, StreamCount(fixed))
+    reading.run(20)
+    reading.count.refused(reading.now)
+    assert reading.count.streams == fixed
+
+
+def test_nobody_gets_more_than_the_most() -> None:
+    assert StreamCount(1000).streams == MOST_STREAMS
+
+
+def test_streams_that_do_not_begin_say_nothing() -> None:
+    count = StreamCount()
+    for _ in range(4):
+        count.began(0.05)
+    for step in range(1, 1000):
+        # Four streams bring what they bring; those that are added never begin.
+        count.waited(0.01)
+        count.received(400_000, step / 100)
+    assert count.streams == 8
+
+
+def test_the_rate_of_a_stream() -> None:
+    reading = Reading(fat, StreamCount(4))
+    assert reading.count.stream_bytes_per_second is None
+    reading.run(1)
+    assert reading.count.stream_bytes_per_second == pytest.approx(10e6, rel=0.1)
+    assert repr(reading.count).startswith("<StreamCount 4, fixed, 4")
