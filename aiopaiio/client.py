@@ -160,9 +160,11 @@ class Client:
 
         A path comes back as the text it was given as.
 
-        At most ``tables_at_once`` are open, and all together hold at most ``memory_limit_bytes``. The first error stops
-        everything and is raised after the batches that came before it. Who leaves the loop early closes the generator
-        (``contextlib.aclosing``), so that the downloads stop at once.
+        At most ``tables_at_once`` are being read, and all together hold at most ``memory_limit_bytes``. The sessions of
+        some more are made ahead: each table is read as it was a little before its turn. When the service's quota of new
+        sessions (200 in five minutes) is used up, the rest waits for it. The first error stops everything and is raised
+        after the batches that came before it. Who leaves the loop early closes the generator (``contextlib.aclosing``),
+        so that the downloads stop at once.
         """
         from aiopaiio.tables import read_tables
 

@@ -14,9 +14,10 @@ from aiopaiio.slicing import RowRange, slice_rows
 from aiopaiio.table_path import TablePath
 from aiopaiio.tunnel import Tunnel
 
-__all__ = ["plan_read"]
+__all__ = ["SESSIONS_AT_ONCE", "plan_read"]
 
-_SESSIONS_AT_ONCE = 16
+SESSIONS_AT_ONCE = 32
+"""Sessions asked for at the same time: at 50 ms of latency the 200 that five minutes allow are there in 0.4 s."""
 
 
 async def plan_read(
@@ -45,7 +46,7 @@ async def plan_read(
 async def _create_sessions(tunnel: Tunnel, table: TablePath) -> tuple[DownloadSession, ...]:
     parts = [table.with_partition(spec) for spec in table.partitions] or [table.with_partition(None)]
     sessions: list[DownloadSession | None] = [None] * len(parts)
-    limiter = anyio.CapacityLimiter(_SESSIONS_AT_ONCE)
+    limiter = anyio.CapacityLimiter(SESSIONS_AT_ONCE)
     failures: list[Exception] = []
 
     async def create(index: int) -> None:

@@ -12,6 +12,8 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
+import anyio
+
 from aiopaiio import errors
 from aiopaiio.config import Config
 from aiopaiio.http import Answer, HttpClient, Request
@@ -37,19 +39,24 @@ class ServiceApi:
         self.config = config
         self.retry = retry
         self._tunnel_endpoints: dict[str, str] = {}
+        self._discovering = anyio.Lock()
 
     async def tunnel_endpoint(self, project: str) -> str:
         """Where the Tunnel service of a project is; asked of the service once."""
         if self.config.tunnel_endpoint:
             return _with_scheme(self.config.tunnel_endpoint, self.config.endpoint)
-        known = self._tunnel_endpoints.get(project)
-        if known is None:
-            query = [("service", ""), ("curr_project", project)]
-            if self.config.quota_name:
-                query.append(("quotaName", self.config.quota_name))
-            known = await self.get(f"/projects/{project}/tunnel", query, self._tunnel_address)
-            self._tunnel_endpoints[project] = known
-        return known
+        if project not in self._tunnel_endpoints:
+            async with self._discovering:
+                # Many may have waited here for the one who asks.
+                if project not in self._tunnel_endpoints:
+                    self._tunnel_endpoints[project] = await self._ask_tunnel_endpoint(project)
+        return self._tunnel_endpoints[project]
+
+    async def _ask_tunnel_endpoint(self, project: str) -> str:
+        query = [("service", ""), ("curr_project", project)]
+        if self.config.quota_name:
+            query.append(("quotaName", self.config.quota_name))
+        return await self.get(f"/projects/{project}/tunnel", query, self._tunnel_address)
 
     def forget_tunnel_endpoint(self, project: str) -> None:
         """Ask the service again next time: the address may have changed, or its answer may have been cut short."""

@@ -11,12 +11,16 @@ import anyio.abc
 import pyarrow as pa
 
 from aiopaiio.arguments import whole_number
+from aiopaiio.read_planning import SESSIONS_AT_ONCE
 from aiopaiio.table_path import TablePath
 
 if TYPE_CHECKING:
     from aiopaiio.client import Client
 
 __all__ = ["read_tables"]
+
+_SESSIONS_AHEAD = 64
+"""Tables whose sessions are made before it is their turn, so that no table begins by waiting for the service."""
 
 
 async def read_tables(
@@ -35,12 +39,16 @@ async def read_tables(
     # One batch at a time crosses over; the readers behind it hold what waits, within their shares.
     sender, receiver = anyio.create_memory_object_stream[tuple[str, pa.RecordBatch]](0)
     failures: list[Exception] = []
-    limiter = anyio.CapacityLimiter(tables_at_once)
+    ahead = anyio.CapacityLimiter(tables_at_once + _SESSIONS_AHEAD)
+    opening = anyio.CapacityLimiter(SESSIONS_AT_ONCE)
+    reading = anyio.CapacityLimiter(tables_at_once)
 
     async def read_one(name: str, path: TablePath) -> None:
-        async with limiter:
-            opening = client.open_reader(path, selected_cols, excluded_cols, memory_limit_bytes=share_bytes)
-            async with opening as reader:
+        async with ahead:
+            async with opening:
+                reader = await client.open_reader(path, selected_cols, excluded_cols, memory_limit_bytes=share_bytes)
+            # Nothing is downloaded, nor held, before it is read.
+            async with reader, reading:
                 async for batch in reader:
                     await sender.send((name, batch))
 

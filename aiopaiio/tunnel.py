@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 import anyio
@@ -17,6 +18,7 @@ from aiopaiio import errors
 from aiopaiio.http import Body, Request
 from aiopaiio.schema import Column
 from aiopaiio.service_api import ServiceApi
+from aiopaiio.session_quota import SessionQuota
 from aiopaiio.sessions import DownloadSession, UploadSession, download_session, upload_session
 from aiopaiio.slicing import RowRange
 from aiopaiio.table_path import TablePath
@@ -42,6 +44,7 @@ class Tunnel:
         self.service = service
         self.retry = service.retry
         self._http = service.http
+        self._session_quota = SessionQuota()
         self._quota_name = service.config.quota_name
 
     # ------------------------------------------------------------------------------------------------------- download
@@ -49,7 +52,7 @@ class Tunnel:
     async def create_download(self, table: TablePath) -> DownloadSession:
         """Freeze the present rows of a table, or of the one partition in ``table``."""
         query = [("downloads", ""), ("asyncmode", "true")]
-        session, status = download_session(table, *await self._table_json("POST", table, query))
+        session, status = download_session(table, *await self._new_session(table, query))
         wait, waited = _FIRST_POLL_SECONDS, 0.0
         while status == "initiating":
             if waited >= self.retry.throttle_seconds:
@@ -102,7 +105,7 @@ class Tunnel:
             query.append(("overwrite", "true"))
         if create_partition and table.partitions:
             query.append(("create_partition", "true"))
-        answer, _ = await self._table_json("POST", table, query)
+        answer, _ = await self._new_session(table, query)
         return upload_session(table, answer)
 
     async def reload_upload(self, session: UploadSession) -> UploadSession:
@@ -159,29 +162,46 @@ class Tunnel:
 
     # ------------------------------------------------------------------------------------------------------- machinery
 
+    async def _new_session(self, table: TablePath, query: list[tuple[str, str]]) -> tuple[dict[str, Any], str | None]:
+        what, once = self._json_request("POST", table, query)
+        with _within(table):
+            return await self._session_quota.ask(self._at_tunnel(table, once), partial(self.service.retrying, what))
+
     async def _table_json(
         self, method: str, table: TablePath, query: list[tuple[str, str]]
     ) -> tuple[dict[str, Any], str | None]:
+        what, once = self._json_request(method, table, query)
+        return await self._repeat(what, once, table)
+
+    def _json_request(
+        self, method: str, table: TablePath, query: list[tuple[str, str]]
+    ) -> tuple[str, Callable[[str], Awaitable[tuple[dict[str, Any], str | None]]]]:
+        """What warnings call a request, and the request itself, to be sent to an endpoint."""
+
         async def once(endpoint: str) -> tuple[dict[str, Any], str | None]:
             answer = await self._http.send(self._table_request(method, table, query, endpoint))
             return answer.json(), answer.request_id
 
-        return await self._repeat(f"{method} {query[0][0]} of {table.name}", once, table)
+        return f"{method} {query[0][0]} of {table.name}", once
 
     async def _repeat(
         self, what: str, once: Callable[[str], Awaitable[_Answer]], table: TablePath, session: str | None = None
     ) -> _Answer:
         with _within(table, session):
+            return await self.service.retrying(what, self._at_tunnel(table, once))
 
-            async def at_tunnel() -> _Answer:
-                endpoint = await self.service.tunnel_endpoint(table.project)
-                try:
-                    return await once(endpoint)
-                except errors.ConnectFailed:
-                    self.service.forget_tunnel_endpoint(table.project)
-                    raise
+    def _at_tunnel(
+        self, table: TablePath, once: Callable[[str], Awaitable[_Answer]]
+    ) -> Callable[[], Awaitable[_Answer]]:
+        async def at_tunnel() -> _Answer:
+            endpoint = await self.service.tunnel_endpoint(table.project)
+            try:
+                return await once(endpoint)
+            except errors.ConnectFailed:
+                self.service.forget_tunnel_endpoint(table.project)
+                raise
 
-            return await self.service.retrying(what, at_tunnel)
+        return at_tunnel
 
     def _table_request(
         self,

@@ -15,7 +15,7 @@ VALUES, PURE, HTTP, TUNNEL, TRANSFER, CLIENT, PACKAGE = range(7)
 LAYERS = {
     VALUES: {"arguments", "config", "errors", "odps_types", "schema", "slicing", "table_path"},
     HTTP: {"http", "retry"},
-    TUNNEL: {"service_api", "statements", "tunnel"},
+    TUNNEL: {"service_api", "session_quota", "statements", "tunnel"},
     TRANSFER: {
         "batch_queue",
         "blocks",

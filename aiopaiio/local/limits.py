@@ -14,20 +14,21 @@ __all__ = ["Limits", "Quotas"]
 
 _MIB = 1 << 20
 _GIB = 1 << 30
-_WINDOW_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Bounds of the service; None means unlimited. :meth:`real` has the figures the cloud service documents.
 
-    ``sessions_per_5_minutes`` sessions a project may create in any five minutes; ``slots`` row transfers (reads and
+    ``sessions_per_5_minutes`` sessions a project may create in any five minutes (which are ``session_window_seconds``
+    long, so that a test can have them shorter); ``slots`` row transfers (reads and
     block uploads) at the same time; ``idle_close_seconds`` how long a transfer may stand still before its connection is
     closed. The rest are sizes: of control bodies, of one block (on the wire and decompressed), of one Arrow message or
     record, of one STRING or BINARY value (8 MiB, as in the cloud service); and the rows of a preview.
     """
 
     sessions_per_5_minutes: int | None = None
+    session_window_seconds: float = 300.0
     slots: int | None = None
     idle_close_seconds: float | None = None
     clock_skew_seconds: float = 900.0
@@ -57,14 +58,14 @@ class Quotas:
         allowed = self._limits.sessions_per_5_minutes
         if allowed is None:
             return
-        made, now = self._sessions[project], self._clock()
-        while made and made[0] <= now - _WINDOW_SECONDS:
+        made, now, window = self._sessions[project], self._clock(), self._limits.session_window_seconds
+        while made and made[0] <= now - window:
             made.popleft()
         if len(made) >= allowed:
             raise Refused(
                 "FlowExceeded",
                 "Your flow quota is exceeded: too many sessions in five minutes.",
-                retry_after_seconds=made[0] + _WINDOW_SECONDS - now,
+                retry_after_seconds=made[0] + window - now,
             )
         made.append(now)
 
