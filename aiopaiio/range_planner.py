@@ -35,6 +35,8 @@ class RangePlanner:
 
     def __init__(self, schema: pa.Schema, memory_limit_bytes: int) -> None:
         self.window_bytes = max(1, memory_limit_bytes // 2)
+        # A few of them always fit, however little memory there is.
+        self._small_bytes = min(SMALLEST_RANGE_BYTES, self.window_bytes / (4 * _MARGIN))
         widths = [_fixed_width(field.type) for field in schema]
         guesses = (width or _guess(field.type) for width, field in zip(widths, schema, strict=True))
         self._bytes_per_row = max(1.0, float(sum(guesses)))
@@ -67,7 +69,7 @@ class RangePlanner:
 
     def first_rows(self, remaining_rows: int) -> int:
         """The length of the range that a read begins with: short, or all there is when that is little more."""
-        rows = self.rows_for(FIRST_RANGE_BYTES)
+        rows = self.rows_for(min(FIRST_RANGE_BYTES, self._small_bytes))
         return remaining_rows if remaining_rows <= 2 * rows else rows
 
     def range_rows(
@@ -88,7 +90,7 @@ class RangePlanner:
         in_window = _MARGIN * (1.5 * streams + 1)
         # The first ones end one after the other, so that rows flow before the first large ones are complete.
         most_bytes = min(LARGEST_RANGE_BYTES, SMALLEST_RANGE_BYTES << min(number - 1, 8), self.window_bytes / in_window)
-        least_bytes = float(SMALLEST_RANGE_BYTES)
+        least_bytes = float(self._small_bytes)
         if stream_bytes_per_second is None:
             share = -(-remaining_rows // idle_streams)
         else:
@@ -96,7 +98,7 @@ class RangePlanner:
             # Towards the end all streams share the rest, so that they end together.
             share = -(-remaining_rows // streams)
             least_bytes = max(least_bytes, _LAST_RANGES_SECONDS * stream_bytes_per_second)
-        most_rows = self.rows_for(max(most_bytes, min(SMALLEST_RANGE_BYTES, self.window_bytes / _MARGIN)))
+        most_rows = self.rows_for(max(most_bytes, self._small_bytes))
         return min(remaining_rows, most_rows, max(share, self.rows_for(least_bytes)))
 
 

@@ -263,7 +263,7 @@ async def test_a_read_never_comes_short_before_an_error(connect, make_table, loc
     """Programs take fewer records than asked for as the end; the rows before the error are there for smaller reads."""
     path = await make_table(COLUMNS, ROWS)
     async with connect(retry=HASTY) as client:
-        local_service.faults.add(Fault("read_rows", Status(403, "NoPermission"), 4, 1000))
+        local_service.faults.add(Fault("read_rows", Status(403, "NoPermission"), 8, 1000))
         async with client.open_reader(path, **SMALL) as reader:
             ids: list[int] = []
             for _ in range(2):
