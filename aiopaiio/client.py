@@ -118,10 +118,10 @@ class Client:
         ``path``: ``odps://PROJECT/tables/TABLE[/KEY=VALUE...][?start=A&end=B]``, several partitions joined by ``&``;
         or the :attr:`TableReader.description` of another reader, which shares its sessions, columns and slice.
         ``selected_cols`` / ``excluded_cols``: names, comma-separated or iterable; not both. ``slice_id`` of
-        ``slice_count`` contiguous slices. ``concurrency``: downloads at once, 1 to 64 (0: automatic).
-        ``capacity_rows``: rows held ahead at most (0: as many as the memory limit allows). ``compression``: deflate,
-        zstd, lz4 or snappy on the wire. ``wide_timestamps``: TIMESTAMPs as ``struct<sec, nano>``, for years outside
-        1677 to 2262; ``"auto"`` gives that form only in batches that came in the record wire form.
+        ``slice_count`` contiguous slices. ``concurrency``: downloads at once, 1 to 64 (0: as many as help, found while
+        reading). ``capacity_rows``: rows held ahead at most (0: as many as the memory limit allows). ``compression``:
+        deflate, zstd, lz4 or snappy on the wire. ``wide_timestamps``: TIMESTAMPs as ``struct<sec, nano>``, for years
+        outside 1677 to 2262; ``"auto"`` gives that form only in batches that came in the record wire form.
 
         Use with ``async with`` or ``await``.
         """
