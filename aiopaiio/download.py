@@ -6,7 +6,7 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import anyio
 import anyio.to_thread
@@ -32,8 +32,8 @@ logger = logging.getLogger(__name__)
 
 RECORD_BODY_BYTES = 4 << 20
 RECORD_COLUMN_BYTES = 16 << 10
-"""Record-form bodies are decoded whole, so each request asks for about this much, and more where columns are many:
-decoding has a cost for each column of a body."""
+"""The rows of a record-form body are delivered when all of it was right, so each request asks for about this much, and
+more where columns are many: decoding has a cost for each column of a body."""
 
 _DECODE_IN_THREAD_BYTES = 1 << 16
 _FRUITLESS_RENEWALS = 3
@@ -55,6 +55,8 @@ class RowSource:
     wide_timestamps: bool
     """Whether TIMESTAMPs of the record form keep their seconds and nanoseconds apart."""
     encoding: str
+    # One at a time: two that decode records would mostly wait for each other, and all others for both.
+    decoding: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))
 
     @property
     def stream_limit_bytes(self) -> int:
@@ -211,21 +213,31 @@ class RangeDownload:
 
     async def _receive_records(self, body: Body, asked: RowRange) -> None:
         source = self._source
+        decoder = RecordStreamDecoder(source.plan.wire_columns, wide_timestamps=source.wide_timestamps)
+        batches: list[pa.RecordBatch] = []
         received = bytearray()
+        received_bytes = 0
         async for piece in _decoded(body):
             self._received(len(piece))
             received += piece
-            if len(received) > source.stream_limit_bytes and len(asked) > 1:
+            received_bytes += len(piece)
+            if received_bytes > source.stream_limit_bytes and len(asked) > 1:
                 self._ask_rows = max(1, len(asked) // 4)
                 return
-        decoder = RecordStreamDecoder(source.plan.wire_columns, wide_timestamps=source.wide_timestamps)
-        if len(received) < _DECODE_IN_THREAD_BYTES:
-            batch = decoder.decode(received)
+            if len(received) >= decoder.wanted_bytes:
+                # Meanwhile the service goes on sending, as much as the connection takes.
+                batches += await anyio.to_thread.run_sync(decoder.feed, received, limiter=source.decoding)
+                received = bytearray()
+        batches += decoder.feed(received)
+        if received_bytes < _DECODE_IN_THREAD_BYTES:
+            batches += decoder.finish()
         else:
-            batch = await anyio.to_thread.run_sync(decoder.decode, received)
-        if batch.num_rows != len(asked):
-            raise errors.RowCountError(f"{batch.num_rows} rows came of the {len(asked)} asked for")
-        await self._deliver(batch, asked)
+            batches += await anyio.to_thread.run_sync(decoder.finish, limiter=source.decoding)
+        row_count = sum(batch.num_rows for batch in batches)
+        if row_count != len(asked):
+            raise errors.RowCountError(f"{row_count} rows came of the {len(asked)} asked for")
+        for batch in batches:
+            await self._deliver(batch, asked)
 
     async def _deliver(self, batch: pa.RecordBatch, asked: RowRange) -> None:
         if self._position + batch.num_rows > asked.stop:

@@ -122,6 +122,11 @@ class RecordStreamDecoder:
         """The schema of the batches."""
         return self._schema
 
+    @property
+    def wanted_bytes(self) -> int:
+        """How many more bytes are to be fed before any of them are decoded."""
+        return max(0, self._wanted_bytes - len(self._pending))
+
     def feed(self, piece: bytes | bytearray | memoryview) -> list[pa.RecordBatch]:
         """Take the next piece of the body; return the records that are complete, once there are enough of them."""
         self._pending += piece

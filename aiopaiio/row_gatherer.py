@@ -24,10 +24,14 @@ __all__ = ["RowGatherer"]
 
 _FEW_ROWS = 32
 _WAITING_ROWS = 1024
+_REMEMBERED_PATTERNS = 256
 _LONGEST_WAITING_TEXT = 1024
 
 # Cells of these classes cannot change while they wait.
 _IMMUTABLE = (bool, int, float, str, bytes, date, datetime, timedelta, Decimal, np.number, np.bool_, np.datetime64)
+
+Classes = tuple[type, ...]
+"""The classes of the cells of a row."""
 
 Check = Callable[[Any], bool]
 """Whether a cell surely fits its column, and can wait."""
@@ -44,11 +48,11 @@ class RowGatherer:
         self._columns = tuple(columns)
         self._batches: list[pa.RecordBatch] = []
         self._batch_bytes = 0
-        # Checked rows that wait, with the column numbers and the checks of their cells.
+        # Checked rows that wait, and the column numbers of their cells.
         self._waiting: list[Sequence[Any]] = []
         self._numbers: tuple[int, ...] | None = None
-        self._checks: list[Check] = []
-        self._all_checks: dict[int, Check] = {}
+        # For rows of these classes: which cells must be looked at, and how.
+        self._checks: dict[Classes, list[tuple[int, Check]]] = {}
 
     def __repr__(self) -> str:
         return f"<RowGatherer {self.rows} rows, about {self.size_bytes} bytes>"
@@ -56,7 +60,7 @@ class RowGatherer:
     @property
     def size_bytes(self) -> int:
         """What the rows take as Arrow arrays; a guess for those that are not converted yet."""
-        return self._batch_bytes + 16 * len(self._waiting) * len(self._checks)
+        return self._batch_bytes + 16 * len(self._waiting) * len(self._numbers or ())
 
     def add(self, values: Any, indices: Iterable[Any] | None = None, *, allow_type_cast: bool = True) -> None:
         """Take one row, or many; all of them, or by an exception none."""
@@ -90,13 +94,17 @@ class RowGatherer:
         if numbers != self._numbers:
             numbers = tuple(column_numbers(numbers, width, self._columns))
             self._convert_waiting()
-            self._numbers, self._checks = numbers, self._checks_of(numbers)
-        checks = self._checks
+            self._numbers = numbers
+            self._checks.clear()
         for row in rows:
-            if type(row) not in (tuple, list) or len(row) != len(checks):
+            if type(row) not in (tuple, list):
                 return False
-            for check, cell in zip(checks, row, strict=True):
-                if not check(cell):
+            classes = (*map(type, row),)
+            checks = self._checks.get(classes)
+            if checks is None:
+                checks = self._checks_of(classes)
+            for at, check in checks:
+                if not check(row[at]):
                     return False
         # A list may be changed by the caller; a tuple of immutable cells may not.
         self._waiting += map(tuple, rows)
@@ -105,14 +113,17 @@ class RowGatherer:
             self._convert_waiting()
         return True
 
-    def _checks_of(self, numbers: Sequence[int]) -> list[Check]:
-        required = [column for at, column in enumerate(self._columns) if not column.nullable and at not in numbers]
-        if required:
-            return [_never] * len(numbers)
-        for number in numbers:
-            if number not in self._all_checks:
-                self._all_checks[number] = _check(self._columns[number])
-        return [self._all_checks[number] for number in numbers]
+    def _checks_of(self, classes: Classes) -> list[tuple[int, Check]]:
+        numbers = self._numbers or ()
+        required = (column for at, column in enumerate(self._columns) if not column.nullable and at not in numbers)
+        if len(classes) != len(numbers) or any(required):
+            return [(0, _never)]
+        checks = [(at, _check(self._columns[number], classes[at])) for at, number in enumerate(numbers)]
+        needed = [(at, check) for at, check in checks if check is not None]
+        if len(self._checks) >= _REMEMBERED_PATTERNS:
+            self._checks.clear()
+        self._checks[classes] = needed
+        return needed
 
     def _convert_waiting(self) -> None:
         if self._waiting:
@@ -129,23 +140,25 @@ def _never(cell: Any) -> bool:
     return False
 
 
-def _check(column: Column) -> Check:
+def _check(column: Column, cell_class: type) -> Check | None:
+    """How to check cells of this class; None when they all fit."""
     odps_type, nullable = column.odps_type, column.nullable
+    if cell_class is type(None):
+        return None if nullable else _never
     match odps_type.name:
         case "array" | "vector" | "map" | "struct":
-            return lambda cell: cell is None and nullable
-        case "double":
-            return lambda cell: type(cell) is float or _fits(cell, odps_type, nullable)
-        case "boolean":
-            return lambda cell: type(cell) is bool or _fits(cell, odps_type, nullable)
-        case "string":
+            return _never
+        case "double" if cell_class is float:
+            return None
+        case "boolean" if cell_class is bool:
+            return None
+        case "string" if cell_class is str:
             return lambda cell: (
-                (type(cell) is str and len(cell) <= _LONGEST_WAITING_TEXT and cell.isascii())
-                or _fits(cell, odps_type, nullable)
+                (cell.isascii() and len(cell) <= _LONGEST_WAITING_TEXT) or _fits(cell, odps_type, nullable)
             )
-    if odps_type.name in INTEGER_BITS or odps_type.name == "datetime":
+    if cell_class is int and (odps_type.name in INTEGER_BITS or odps_type.name == "datetime"):
         limit = 1 << (INTEGER_BITS.get(odps_type.name, 64) - 1)
-        return lambda cell: (type(cell) is int and -limit <= cell < limit) or _fits(cell, odps_type, nullable)
+        return lambda cell: -limit <= cell < limit
     return lambda cell: _fits(cell, odps_type, nullable)
 
 

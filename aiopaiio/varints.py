@@ -69,9 +69,12 @@ def read_numbers(wire: Wire, at: Positions) -> tuple[Numbers, Positions]:
     used = stop ^ (stop - np.uint64(1))
     number = word & used & _LOWS
     # Close the gaps: 8 groups of 7 bits to 4 of 14, 2 of 28, 1 of 56.
+    greatest = int(number.max())
     number = number & np.uint64(0x007F007F007F007F) | (number & np.uint64(0x7F007F007F007F00)) >> np.uint64(1)
-    number = number & np.uint64(0x00003FFF00003FFF) | (number & np.uint64(0x3FFF00003FFF0000)) >> np.uint64(2)
-    number = number & np.uint64(0x000000000FFFFFFF) | (number & np.uint64(0x0FFFFFFF00000000)) >> np.uint64(4)
+    if greatest >> 16:
+        number = number & np.uint64(0x00003FFF00003FFF) | (number & np.uint64(0x3FFF00003FFF0000)) >> np.uint64(2)
+    if greatest >> 32:
+        number = number & np.uint64(0x000000000FFFFFFF) | (number & np.uint64(0x0FFFFFFF00000000)) >> np.uint64(4)
     length = ((used & _ONES) * _ONES >> np.uint64(56)).view(np.int64)
     if not stop.all():
         long = np.flatnonzero(stop == 0)

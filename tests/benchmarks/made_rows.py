@@ -66,7 +66,6 @@ def column_types(batch: pa.RecordBatch) -> list[tuple[str, str]]:
     return [(field.name, _TYPES[field.type]) for field in batch.schema]
 
 
-@lru_cache(maxsize=2)
-def python_rows(count: int) -> list[tuple[Any, ...]]:
-    """:func:`mixed_rows` as tuples."""
-    return list(zip(*[column.to_pylist() for column in mixed_rows(count).columns], strict=True))
+def python_rows(batch: pa.RecordBatch) -> list[tuple[Any, ...]]:
+    """The rows of a batch as tuples."""
+    return list(zip(*[column.to_pylist() for column in batch.columns], strict=True))

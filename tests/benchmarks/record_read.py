@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -10,7 +11,7 @@ import pyarrow as pa
 import aiopaiio
 from tests.benchmarks.bench import Bench, table_path
 from tests.benchmarks.digests import digest_of, require_equal
-from tests.benchmarks.made_rows import mixed_rows, python_rows
+from tests.benchmarks.made_rows import mixed_columns, python_rows
 from tests.benchmarks.measuring import Case, Contender
 from tests.benchmarks.row_read import pyodps_records, require_rows
 
@@ -19,26 +20,27 @@ _ROWS_AT_ONCE = 1024
 
 
 def cases(bench: Bench) -> Iterator[Case]:
-    """One table of 10 columns."""
-    count = 5_000 if bench.quick else 200_000
-    batch = mixed_rows(count)
-    name = bench.load(batch)
-    yield Case(
-        "record_read",
-        "10 columns",
-        count,
-        bench.body_bytes(name),
-        _PEER,
-        [
-            Contender(_PEER, lambda: pyodps_records(bench, name), lambda got: require_rows(got, python_rows(count))),
-            *(_tuples(bench, name, count, streams) for streams in (1, 4)),
-            *(_batches(bench, name, batch, streams) for streams in (1, 4)),
-        ],
-    )
-    bench.drop(name)
+    """Few columns and many."""
+    for columns, count in [(10, 5_000)] if bench.quick else [(10, 200_000), (100, 30_000), (1000, 4_000)]:
+        batch = mixed_columns(columns, count)
+        rows = python_rows(batch)
+        name = bench.load(batch)
+        yield Case(
+            "record_read",
+            f"{columns} columns",
+            count,
+            bench.body_bytes(name),
+            _PEER,
+            [
+                Contender(_PEER, partial(pyodps_records, bench, name), partial(require_rows, expected=rows)),
+                *(_tuples(bench, name, rows, streams) for streams in (1, 4)),
+                *(_batches(bench, name, batch, streams) for streams in (1, 4)),
+            ],
+        )
+        bench.drop(name)
 
 
-def _tuples(bench: Bench, name: str, count: int, streams: int) -> Contender:
+def _tuples(bench: Bench, name: str, expected: list[tuple[Any, ...]], streams: int) -> Contender:
     async def read() -> list[tuple[Any, ...]]:
         rows: list[tuple[Any, ...]] = []
         path = table_path(name)
@@ -52,7 +54,7 @@ def _tuples(bench: Bench, name: str, count: int, streams: int) -> Contender:
     return Contender(
         f"aiopaiio to tuples, {streams} at once",
         bench.waiting(read),
-        lambda got: require_rows(got, python_rows(count)),
+        partial(require_rows, expected=expected),
     )
 
 

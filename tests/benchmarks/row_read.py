@@ -19,8 +19,9 @@ _PEER = "PyODPS record iteration"
 def cases(bench: Bench) -> Iterator[Case]:
     """One table of 10 columns, with texts and NULLs."""
     count = 5_000 if bench.quick else 200_000
-    name = bench.load(mixed_rows(count))
-    expected = python_rows(count)
+    batch = mixed_rows(count)
+    name = bench.load(batch)
+    expected = python_rows(batch)
 
     def check_arrays(got: list[Any]) -> None:
         require_rows((row for array in got for row in array), expected)

@@ -68,7 +68,7 @@ def _cold_open(bench: Bench, program: Callable[[str], Callable[[], str]]) -> Ite
         "table": name,
         "path": table_path(name),
     }
-    check = _check(f"{python_rows(_ROWS)[0]}\n")
+    check = _check(f"{python_rows(mixed_rows(_ROWS))[0]}\n")
     contenders = []
     for client, source in (("PyODPS", _PYODPS), ("paiio", _PAIIO), ("aiopaiio", _AIOPAIIO)):
         run = program(source.format(**names))

@@ -22,7 +22,7 @@ def cases(bench: Bench) -> Iterator[Case]:
 def _case(bench: Bench, rows_at_once: int, count: int) -> Case:
     batch = mixed_rows(count)
     expected = digest_of([batch])
-    rows = python_rows(count)
+    rows = python_rows(batch)
     calls = [rows[start : start + rows_at_once] for start in range(0, count, rows_at_once)]
     lists = [[list(row) for row in call] for call in calls]
     indices = list(range(batch.num_columns))

@@ -264,6 +264,22 @@ def test_a_large_record_comes_in_many_pieces() -> None:
     assert pa.Table.from_batches(parts).combine_chunks().to_batches() == [batch]
 
 
+def test_a_decoder_says_how_much_it_waits_for() -> None:
+    columns = (Column("n", "bigint"),)
+    batch = table_of(columns, [{"n": number} for number in range(250_000)])
+    body = encoded(columns, batch)
+    decoder = RecordStreamDecoder(columns)
+    parts: list[pa.RecordBatch] = []
+    while decoder.wanted_bytes <= len(body):
+        almost = decoder.wanted_bytes - 1
+        assert decoder.feed(body[:almost]) == []
+        parts += decoder.feed(body[almost : almost + 1])
+        body = body[almost + 1 :]
+    assert parts
+    parts += decoder.feed(body) + decoder.finish()
+    assert pa.Table.from_batches(parts).combine_chunks().to_batches() == [batch]
+
+
 def test_a_record_has_a_greatest_size() -> None:
     columns = (Column("s", "string"),)
     body = encoded(columns, table_of(columns, [{"s": "x" * 3_000_000}]))
