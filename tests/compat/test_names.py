@@ -135,6 +135,20 @@ def test_tensorflow_gets_its_names_when_the_program_imports_it(tmp_path: Path) -
     assert python(before + SHOW_TENSORFLOW, make_tensorflow(tmp_path)) == ["False", *SHOWN_TENSORFLOW]
 
 
+def test_tensorflow_is_found_without_being_imported(tmp_path: Path) -> None:
+    shown = python(
+        """
+import importlib.util, pkgutil, sys
+import paiio.compat
+spec = importlib.util.find_spec("tensorflow")
+print(spec.loader.get_filename("tensorflow") == spec.origin, spec.loader.is_package("tensorflow"))
+print(len(pkgutil.get_data("tensorflow.errors", "errors.py")) > 0, "aiopaiio" in sys.modules)
+""",
+        make_tensorflow(tmp_path),
+    )
+    assert shown == ["True True", "True False"]
+
+
 def test_tensorflow_that_is_there_gets_them_at_once(tmp_path: Path) -> None:
     before = "import sys, tensorflow as tf\nimport paiio.compat"
     assert python(before + SHOW_TENSORFLOW, make_tensorflow(tmp_path)) == SHOWN_TENSORFLOW

@@ -64,7 +64,10 @@ def test_a_key_pair_never_mixes_sources(write) -> None:
 def test_the_environment_alone(id_name: str, key_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     environ = {id_name: "id", key_name: "key", "ODPS_ENDPOINT": "http://h/api", "ODPS_TUNNEL_ENDPOINT": "http://t"}
-    assert load_config(environ=environ) == Config("http://h/api", "id", "key", tunnel_endpoint="http://t")
+    config = Config("http://h/api", "id", "key", tunnel_endpoint="http://t")
+    assert load_config(environ=environ) == config
+    environ["ALIBABA_CLOUD_SECURITY_TOKEN"] = "token"
+    assert load_config(environ=environ) == config.replace(security_token="token")
 
 
 def test_the_file_in_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
