@@ -112,6 +112,7 @@ class Bridge:
         self._closers: list[Callable[[], Awaitable[Any]]] = []
         self._open: dict[int, tuple[Any, Callable[[], Awaitable[Any]]]] = {}
         self._posted: set[asyncio.Task[None]] = set()
+        self._before_stop: dict[Callable[[], None], None] = {}
         self._thread = threading.Thread(target=self._run, name="paiio-bridge", daemon=True)
         self._thread.start()
         self._started.acquire()
@@ -167,6 +168,10 @@ class Bridge:
     def let_go(self, resource: object) -> None:
         """Give up the reference of :meth:`keep`."""
         self._open.pop(id(resource), None)
+
+    def before_stop(self, function: Callable[[], None]) -> None:
+        """Call ``function`` when the program ends, while everything still works; once, however often this is asked."""
+        self._before_stop[function] = None
 
     # ------------------------------------------------------------------------------------------------- inside the loop
 
@@ -239,6 +244,8 @@ class Bridge:
         """At the end of the program: close what is open, cancel the rest, and wait a few seconds for that."""
         if self.forked or self._portal is None or not self._thread.is_alive():
             return
+        for function in self._before_stop:
+            function()
         try:
             self._portal.start_task_soon(self._close_all)
         except RuntimeError:

@@ -16,6 +16,7 @@ from aiopaiio.table_path import parse_paths
 from paiio._bridge import bridge
 from paiio._client import with_client
 from paiio.data._blocks import Block
+from paiio.data._ending import require_running, stop_generators
 from paiio.data._errors import ValueRangeError
 from paiio.data._packing import Layout
 from paiio.data._plan import Plan
@@ -42,6 +43,7 @@ class Iteration:
         self._layout = layout
         self._paths = [str(path) for path in parse_paths([name.decode() for name in filenames])]
         self._bridge = bridge()
+        self._bridge.before_stop(stop_generators)
         self._client = with_client(self._bridge, _itself)
         self._tables: dict[bytes, TableRead] = {}
         self._passes_left = plan.most_passes
@@ -56,8 +58,11 @@ class Iteration:
         blocks = through_stages(self._blocks, self._plan.stages)
         try:
             for block in blocks:
+                require_running()
                 if block.rows:
-                    yield from self._packed(block, batched=batch is not None)
+                    for arrays in self._packed(block, batched=batch is not None):
+                        yield arrays
+                        require_running()
                 elif time.monotonic() - answered < _NOTICE_SECONDS:
                     continue
                 else:

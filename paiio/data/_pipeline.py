@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from paiio.data._ending import require_running
 from paiio.data._iteration import Iteration
 from paiio.data._packing import Layout
 from paiio.data._plan import Plan
@@ -27,6 +28,7 @@ def build_pipeline(read: Read, plan: Plan, layout: Layout, filenames: Any) -> An
     specs = element_spec(layout, plan)
 
     def generate(names: Any) -> Iterator[tuple[Any, ...]]:
+        require_running()
         yield from Iteration(read, plan, layout, names.ravel().tolist()).arrays()
 
     # Elements come several at a time, so in front of their own dimensions there is one more.
