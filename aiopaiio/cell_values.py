@@ -50,11 +50,19 @@ def cell_value(value: Any, odps_type: OdpsType, cast: bool) -> Any:
     ``cast``: text is converted into numeric columns and BOOLEAN, numbers into text, whole numbers between the numeric
     types and BOOLEAN, ``str`` into BINARY. Nested types are not cells of their own: their leaves are.
     """
+    if getattr(value, "ndim", None) == 0 and not isinstance(value, np.generic):
+        value = _of_no_dimension(value)
     if value is None or type(value).__name__ in _PANDAS_MISSING:
         return None
-    if getattr(value, "ndim", None) == 0 and not isinstance(value, np.generic):
-        value = value.item()  # an array of one number, as indexing gives it in PyTorch
     return _CONVERT[odps_type.name](value, odps_type, cast)
+
+
+def _of_no_dimension(array: Any) -> Any:
+    """The one value of an array, such as one gets from PyTorch by indexing; None when it is masked."""
+    if isinstance(array, np.ndarray):
+        value = array[()]  # not item(), which makes a plain int of nanoseconds
+        return None if value is np.ma.masked else value
+    return array.item() if hasattr(array, "item") else array
 
 
 def _refused(value: Any) -> Unfit:

@@ -87,8 +87,9 @@ def _array_grid(values: np.ndarray[Any, Any]) -> CellGrid:
     names = values.dtype.names
     if names and values.ndim <= 1:
         rows = values.reshape(-1)
-        # The plain view: a record array of this library gives its columns slower.
-        return CellGrid(len(rows), [rows.view(np.ndarray)[name] for name in names])
+        # The plain view, which has no mask: a record array of this library gives its columns slower.
+        plain = rows if isinstance(rows, np.ma.MaskedArray) else rows.view(np.ndarray)
+        return CellGrid(len(rows), [plain[name] for name in names])
     if values.ndim == 2 and not names:
         return CellGrid(len(values), [values[:, column] for column in range(values.shape[1])])
     if values.ndim == 1:

@@ -69,6 +69,10 @@ def written(cell: Any, type_text: str, *, cast: bool = True) -> Any:
         (np.array(5), "bigint", 5),
         (np.array(0.5), "double", 0.5),
         (np.array("ab"), "string", "ab"),
+        (np.array(np.datetime64("2024-01-01", "ns")), "datetime", 1_704_067_200_000),
+        (np.array(np.datetime64(1, "ns")), "timestamp", np.datetime64(1, "ns")),
+        (np.ma.masked, "double", None),
+        (np.ma.array(5, mask=True), "bigint", None),
         (np.array([1.5, 2.5]), "array<double>", [1.5, 2.5]),
         ((1, 2), "array<int>", [1, 2]),
         ([("a", 1), ("b", None)], "map<string,int>", {"a": 1, "b": None}),
@@ -86,6 +90,30 @@ def test_natural_values_need_no_cast(cell: Any, type_text: str, expected: Any) -
         found = written(cell, type_text, cast=cast)
         assert found == expected
         assert type(found) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("type_text", "cells", "expected"),
+    [
+        ("double", [0.5, 1.5], 0.5),
+        ("string", [0.5, 1.5], "0.5"),
+        ("bigint", [1, 2], 1),
+        ("timestamp", np.array([1, 2], "M8[ns]"), np.datetime64(1, "ns")),
+    ],
+)
+def test_what_is_masked_is_null(type_text: str, cells: Any, expected: Any) -> None:
+    masked = np.ma.array(cells, mask=[False, True])
+    for values in (masked[:, None], [(cell,) for cell in masked]):
+        batch = rows_to_batch(values, [0], [Column("c", type_text)])
+        assert records_from_batches([batch]).tolist() == [(expected,), (None,)]
+
+
+def test_what_is_masked_in_a_record_is_null() -> None:
+    kinds = [("a", np.int64), ("b", np.float64)]
+    records = np.ma.array([(1, 0.5), (2, 1.5)], mask=[(True, False), (False, True)], dtype=kinds)
+    columns = [Column("a", "bigint"), Column("b", "double")]
+    assert records_from_batches([rows_to_batch(records, None, columns)]).tolist() == [(None, 0.5), (2, None)]
+    assert records_from_batches([rows_to_batch(records[0], None, columns)]).tolist() == [(None, 0.5)]
 
 
 def test_nan_is_a_double() -> None:
