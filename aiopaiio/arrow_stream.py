@@ -112,7 +112,8 @@ class ArrowStreamDecoder:
         if not metadata_bytes:  # an end-of-stream mark
             return
         header = _message_header(memoryview(head)[prefix:])
-        self._message = pa.allocate_buffer(self._bounded(len(head) + header.body_bytes))
+        # Arrow's own pools keep tens of megabytes of what was freed, which no memory limit knows of.
+        self._message = pa.allocate_buffer(self._bounded(len(head) + header.body_bytes), pa.system_memory_pool())
         self._next = (header.rows, header.body_bytes)
         self._room = memoryview(self._message).cast("B")
         self._room[: len(head)] = head

@@ -59,9 +59,14 @@ class RowSource:
     decoding: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))
 
     @property
-    def stream_limit_bytes(self) -> int:
-        """The memory that one stream may take for what is not in its queue yet: the half that is not the window's."""
-        return max(1, self.planner.window_bytes // self.streams.streams)
+    def batch_bytes(self) -> int:
+        """The largest batch that a stream may take in."""
+        return self.planner.batch_bytes(self.streams.streams)
+
+    def observe(self, row_count: int, byte_count: int) -> None:
+        """Learn how wide rows are, and for how many streams there is memory."""
+        self.planner.observe(row_count, byte_count)
+        self.streams.most = self.planner.most_streams
 
 
 class RangeDownload:
@@ -89,6 +94,9 @@ class RangeDownload:
         self._renewals = 0
         self._progress = progress
         self._may_end_early = may_end_early
+        self._waits_for_head = False
+        self.at_head = anyio.Event()
+        """Set when the rows of this range are the next ones to be delivered."""
         self.queue = queue
 
     def __repr__(self) -> str:
@@ -108,6 +116,8 @@ class RangeDownload:
     async def _fill(self) -> None:
         try:
             while self._position < self._rows.stop:
+                if self._waits_for_head:
+                    await self.at_head.wait()
                 await self._advance()
                 if self._ends_early():
                     self._rows = RowRange(self._rows.start, self._position)
@@ -221,8 +231,9 @@ class RangeDownload:
             self._received(len(piece))
             received += piece
             received_bytes += len(piece)
-            if received_bytes > source.stream_limit_bytes and len(asked) > 1:
+            if received_bytes > source.batch_bytes and (len(asked) > 1 or not self.at_head.is_set()):
                 self._ask_rows = max(1, len(asked) // 4)
+                self._waits_for_head = len(asked) == 1
                 return
             if len(received) >= decoder.wanted_bytes:
                 # Meanwhile the service goes on sending, as much as the connection takes.
@@ -246,7 +257,7 @@ class RangeDownload:
             return
         # Not nbytes, which walks every buffer of every column.
         byte_count = batch.get_total_buffer_size()
-        self._source.planner.observe(batch.num_rows, byte_count)
+        self._source.observe(batch.num_rows, byte_count)
         session = self._snapshot.session
         await self.queue.send(self._source.plan.arrange(batch, session.partition), byte_count)
         self._position += batch.num_rows
@@ -262,13 +273,17 @@ class RangeDownload:
         return rest > SMALLEST_RANGE_BYTES
 
     def _is_too_large(self, message: tuple[int, int] | None) -> bool:
-        """Whether the batch now arriving breaks the memory bound; then fewer rows are asked for at once."""
-        limit = self._source.stream_limit_bytes
-        if message is None or message[1] <= limit or message[0] <= 1:
+        """Whether the batch now arriving breaks the memory bound; then fewer rows are asked for at once.
+
+        A single row is taken in whatever its size, but only at the head: ranges behind wait until they are.
+        """
+        limit = self._source.batch_bytes
+        if message is None or message[1] <= limit or (message[0] <= 1 and self.at_head.is_set()):
             return False
         row_count, byte_count = message
         self._ask_rows = max(1, row_count * limit // byte_count)
-        self._source.planner.observe(row_count, byte_count)
+        self._waits_for_head = row_count <= 1
+        self._source.observe(row_count, byte_count)
         return True
 
     def _fall_back(self, error: errors.Error) -> bool:

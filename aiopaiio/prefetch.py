@@ -104,6 +104,8 @@ class Prefetch:
         """Start downloads as long as there are rows to ask for, streams to bring them, and memory to hold them."""
         while self._window and self._window[0].queue.drained:
             self._window.popleft().queue.leave()
+        if self._window:
+            self._window[0].download.at_head.set()
         while (
             self._failure is None
             and self._asked < self._rows.stop
@@ -144,6 +146,8 @@ class Prefetch:
         download = RangeDownload(
             source, segment.snapshot, rows, queue, progress=self._fill, may_end_early=self._end_is_open
         )
+        if not self._window:
+            download.at_head.set()
         self._window.append(_Slot(download, queue, reserved))
         self._asked += row_count
         self._range_number += 1

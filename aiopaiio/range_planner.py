@@ -16,6 +16,10 @@ SMALLEST_RANGE_BYTES = 1 << 20
 
 LARGEST_RANGE_BYTES = 16 << 20
 
+CONNECTION_BYTES = 3 << 19
+"""What a connection holds besides rows, at most: aiohttp's read buffer, and as much again that was taken from it."""
+
+_LEAST_BATCH_BYTES = 1 << 19
 _RANGE_SECONDS = 0.8
 """Long against a round trip, in which a stream stands still; short against the patience of whoever reads in order."""
 
@@ -30,7 +34,7 @@ class RangePlanner:
     """Row counts for row ranges of fitting size, learned from the batches that came.
 
     ``memory_limit_bytes`` is for the whole read. Half of it, ``window_bytes``, is for rows that came and wait in order;
-    the other half for what is under way in sockets, decoders and hands.
+    the other half for what is under way in connections, decoders and hands: it has room for :attr:`most_streams`.
     """
 
     def __init__(self, schema: pa.Schema, memory_limit_bytes: int) -> None:
@@ -66,6 +70,21 @@ class RangePlanner:
     def reserve_bytes(self, row_count: int) -> int:
         """The memory to set aside for a range of so many rows."""
         return int(row_count * self._bytes_per_row * _MARGIN) + 1
+
+    @property
+    def most_streams(self) -> int:
+        """How many streams there is memory for: fewer when rows are so wide that one of them takes much of it."""
+        batch_bytes = max(min(_LEAST_BATCH_BYTES, self.window_bytes // 16), int(self._bytes_per_row * _MARGIN))
+        return max(1, self.window_bytes // (self._connection_bytes + batch_bytes))
+
+    def batch_bytes(self, streams: int) -> int:
+        """The largest batch that each of ``streams`` streams may take in."""
+        return max(1, self.window_bytes // min(streams, self.most_streams) - self._connection_bytes)
+
+    @property
+    def _connection_bytes(self) -> int:
+        # Where memory is very little, connections are few and come on top.
+        return min(CONNECTION_BYTES, self.window_bytes // 8)
 
     def first_rows(self, remaining_rows: int) -> int:
         """The length of the range that a read begins with: short, or all there is when that is little more."""

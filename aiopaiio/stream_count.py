@@ -41,12 +41,14 @@ _LONGEST_HOLD_SECONDS = 60.0
 class StreamCount:
     """The number of ``streams`` to run at once; ``fixed`` 0 lets it find the number, from 1 to 64, by itself.
 
+    There are never more than ``most``, which may change.
     Times are seconds of any one clock.
     """
 
-    def __init__(self, fixed: int = 0) -> None:
+    def __init__(self, fixed: int = 0, most: int = MOST_STREAMS) -> None:
         self._adapts = not fixed
-        self.streams = min(fixed or _FIRST_STREAMS, MOST_STREAMS)
+        self._wanted = min(fixed or _FIRST_STREAMS, MOST_STREAMS)
+        self.most = most
         self._open = 0
         self._bytes_per_second: float | None = None
         self._period_began: float | None = None
@@ -63,6 +65,11 @@ class StreamCount:
     def __repr__(self) -> str:
         kind = "adapting" if self._adapts else "fixed"
         return f"<StreamCount {self.streams}, {kind}, {self._bytes_per_second or 0:.0f} bytes/s>"
+
+    @property
+    def streams(self) -> int:
+        """How many to run now."""
+        return min(self._wanted, self.most)
 
     @property
     def stream_bytes_per_second(self) -> float | None:
@@ -114,7 +121,7 @@ class StreamCount:
         """The service has no slot for one more stream than are open."""
         if not self._adapts:
             return
-        self.streams = max(1, min(self.streams, self._open))
+        self._wanted = max(1, min(self.streams, self._open))
         self._before_growth = None
         self._hold(now)
 
@@ -125,12 +132,12 @@ class StreamCount:
             gain = rate / max(rate_before, 1.0)
             if gain < _LINEAR_GAIN:
                 needed = math.ceil(_SPARE * gain * streams) if gain >= _LEAST_GAIN else streams
-                self.streams = min(self.streams, needed)
+                self._wanted = min(self.streams, needed)
                 self._hold(now)
                 return
-        if starved and now >= self._hold_until and self.streams < MOST_STREAMS:
+        if starved and now >= self._hold_until and self.streams < self.most:
             self._before_growth = (self.streams, rate)
-            self.streams = min(2 * self.streams, MOST_STREAMS)
+            self._wanted = min(2 * self.streams, MOST_STREAMS)
             self._settling = True
 
     def _hold(self, now: float) -> None:

@@ -5,7 +5,13 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from aiopaiio.range_planner import FIRST_RANGE_BYTES, LARGEST_RANGE_BYTES, SMALLEST_RANGE_BYTES, RangePlanner
+from aiopaiio.range_planner import (
+    CONNECTION_BYTES,
+    FIRST_RANGE_BYTES,
+    LARGEST_RANGE_BYTES,
+    SMALLEST_RANGE_BYTES,
+    RangePlanner,
+)
 
 SCHEMA = pa.schema([("a", pa.int64()), ("b", pa.float64())])
 MANY = 10**9
@@ -83,3 +89,24 @@ def test_learning_is_smooth() -> None:
     planner.observe(10, 2000)
     assert 100 < planner.bytes_per_row < 200
     planner.observe(0, 0)
+
+
+@pytest.mark.parametrize("width", [16, 8 << 20])
+@pytest.mark.parametrize("limit_bytes", [64 << 20, 256 << 20, 1 << 30])
+def test_what_is_under_way_on_all_streams_fits_the_memory(limit_bytes: int, width: int) -> None:
+    planner = RangePlanner(SCHEMA, limit_bytes)
+    planner.observe(1, width)
+    streams = min(64, planner.most_streams)
+    batch_bytes = planner.batch_bytes(streams)
+    assert batch_bytes >= width
+    assert streams * (batch_bytes + CONNECTION_BYTES) <= planner.window_bytes
+
+
+def test_wide_rows_and_little_memory_take_fewer_streams() -> None:
+    planner = RangePlanner(SCHEMA, 256 << 20)
+    assert planner.most_streams >= 64
+    assert 8 <= RangePlanner(SCHEMA, 64 << 20).most_streams < 32
+    planner.observe(1, 8 << 20)
+    assert 4 <= planner.most_streams < 16
+    planner.observe(1, 1 << 40)
+    assert planner.most_streams == 1
