@@ -6,6 +6,7 @@ holds one piece, one batch and what the compressor keeps.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,11 @@ CHUNK_BYTES = 65536
 
 PIECE_BYTES = 512 << 10
 """Bytes handed to the socket at once: large enough to keep Python out of the way, small enough to stay in the cache."""
+
+_RECORD_ROWS = 1 << 13
+"""Records encoded in one step, so that the first of a large batch are on their way while the others are made."""
+
+_encoding_records = threading.Lock()  # threads that do so at once only take Python's own lock from each other
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,10 @@ def _arrow_chunks(batches: Iterable[pa.RecordBatch], form: RowForm) -> Iterator[
 def _record_chunks(batches: Iterable[pa.RecordBatch], form: RowForm) -> Iterator[bytes | memoryview]:
     encoder = RecordStreamEncoder(form.columns)
     for batch in batches:
-        yield encoder.encode(batch)
+        for start in range(0, batch.num_rows, _RECORD_ROWS):
+            with _encoding_records:
+                chunk = encoder.encode(batch.slice(start, _RECORD_ROWS))
+            yield chunk
     yield encoder.finish(metrics=form.metrics() if form.metrics else None)
 
 
