@@ -66,7 +66,7 @@ _SUBJECTS = {
 
 def _sentences(results: Results) -> Iterator[str]:
     """What has no peer."""
-    shares = [each.median.numbers.get("from then on") for each in results.figures if each.case == "50 ms"]
+    shares = [each.median.numbers.get("after 3 s") for each in results.figures if each.case == "50 ms"]
     for share in shares:
         if share is not None:
             yield (
