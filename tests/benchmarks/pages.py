@@ -47,7 +47,9 @@ def headlines(results: Results) -> str:
         if ours and peers:
             span = f"{min(ours):.1f} to {max(ours):.1f}" if len(ours) > 1 else f"{ours[0]:.1f}"
             middle = f", median {statistics.median(ours):.1f}" if len(ours) > 2 else ""
-            lines.append(f"| {_SUBJECTS.get(question, question)} | {peers[0]} | {span}{middle} |")
+            lines.append(
+                f"| {_SUBJECTS.get(question, question)} | {', '.join(dict.fromkeys(peers))} | {span}{middle} |"
+            )
     return "\n".join([*lines, "", *_sentences(results)])
 
 
@@ -65,7 +67,14 @@ _SUBJECTS = {
 
 
 def _sentences(results: Results) -> Iterator[str]:
-    """What has no peer."""
+    """What is not said against a peer."""
+    walls = [each.of_the_wall for each in results.figures if each.question == "arrow_read" and not each.role]
+    if shares_of_wall := [share for share in walls if share is not None]:
+        yield (
+            f"Arrow batches arrive at {min(shares_of_wall):.0%} to {max(shares_of_wall):.0%} "
+            f"(median {statistics.median(shares_of_wall):.0%}) of the rate at which plain aiohttp takes in the same "
+            "bytes without looking at them."
+        )
     shares = [each.median.numbers.get("after 3 s") for each in results.figures if each.case == "50 ms"]
     for share in shares:
         if share is not None:
