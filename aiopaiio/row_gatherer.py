@@ -25,6 +25,7 @@ __all__ = ["RowGatherer"]
 _FEW_ROWS = 32
 _WAITING_ROWS = 1024
 _REMEMBERED_PATTERNS = 256
+_GUESSED_BYTES = 16  # a cell
 _LONGEST_WAITING_TEXT = 1024
 
 # Cells of these classes cannot change while they wait.
@@ -40,14 +41,14 @@ Check = Callable[[Any], bool]
 class RowGatherer:
     """Takes rows as :func:`~aiopaiio.cells.rows_to_batch` does, and gives them back in order as few batches.
 
-    ``rows`` are gathered, in about ``size_bytes``.
+    ``rows`` are gathered, in about ``size_bytes``: what they take as Arrow arrays, a guess for those not converted yet.
     """
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self.rows = 0
+        self.size_bytes = 0
         self._columns = tuple(columns)
         self._batches: list[pa.RecordBatch] = []
-        self._batch_bytes = 0
         # Checked rows that wait, and the column numbers of their cells.
         self._waiting: list[Sequence[Any]] = []
         self._numbers: tuple[int, ...] | None = None
@@ -56,11 +57,6 @@ class RowGatherer:
 
     def __repr__(self) -> str:
         return f"<RowGatherer {self.rows} rows, about {self.size_bytes} bytes>"
-
-    @property
-    def size_bytes(self) -> int:
-        """What the rows take as Arrow arrays; a guess for those that are not converted yet."""
-        return self._batch_bytes + 16 * len(self._waiting) * len(self._numbers or ())
 
     def add(self, values: Any, indices: Iterable[Any] | None = None, *, allow_type_cast: bool = True) -> None:
         """Take one row, or many; all of them, or by an exception none."""
@@ -76,7 +72,7 @@ class RowGatherer:
         """All gathered rows, in order; neighbours of one schema are one batch."""
         self._convert_waiting()
         gathered, self._batches = self._batches, []
-        self._batch_bytes = self.rows = 0
+        self.size_bytes = self.rows = 0
         merged: list[pa.RecordBatch] = []
         while gathered:
             like = [gathered.pop(0)]
@@ -109,6 +105,7 @@ class RowGatherer:
         # A list may be changed by the caller; a tuple of immutable cells may not.
         self._waiting += map(tuple, rows)
         self.rows += len(rows)
+        self.size_bytes += _GUESSED_BYTES * len(rows) * width
         if len(self._waiting) >= _WAITING_ROWS:
             self._convert_waiting()
         return True
@@ -128,12 +125,13 @@ class RowGatherer:
     def _convert_waiting(self) -> None:
         if self._waiting:
             waiting, self._waiting = self._waiting, []
+            self.size_bytes -= _GUESSED_BYTES * len(waiting) * len(waiting[0])
             self._keep(rows_to_batch(waiting, self._numbers, self._columns))
 
     def _keep(self, batch: pa.RecordBatch) -> None:
         if batch.num_rows:
             self._batches.append(batch)
-            self._batch_bytes += batch.nbytes
+            self.size_bytes += batch.nbytes
 
 
 def _never(cell: Any) -> bool:

@@ -20,6 +20,7 @@ from aiopaiio.schema import Column
 __all__ = ["CellGrid", "cell_grid", "column_numbers"]
 
 _PLAIN_ROWS = {tuple, list}
+_ROW_CLASSES = (tuple, list, np.void, np.ndarray)
 _NOT_ROWS = (str, bytes, bytearray, memoryview, dict, set, frozenset)
 
 
@@ -33,7 +34,7 @@ class CellGrid:
 
 def is_row(element: Any) -> bool:
     """Whether an element of the values is itself a row."""
-    return isinstance(element, (tuple, list, np.void)) or (isinstance(element, np.ndarray) and element.ndim == 1)
+    return isinstance(element, _ROW_CLASSES) and (not isinstance(element, np.ndarray) or element.ndim == 1)
 
 
 def cell_grid(values: Any) -> CellGrid:

@@ -8,18 +8,32 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from paiio import python_io
 from tests.benchmarks.bench import Bench, table_path
 from tests.benchmarks.made_rows import mixed_rows, python_rows
 from tests.benchmarks.measuring import Case, Contender, WrongRows
 
 _PEER = "PyODPS record iteration"
+_TEXTS = ["session", "city"] * 5
+_NUMBERS = ["user_id", "category", "price", "score", "weight"] * 2
 
 
 def cases(bench: Bench) -> Iterator[Case]:
-    """One table of 10 columns, with texts and NULLs."""
-    count = 5_000 if bench.quick else 200_000
-    batch = mixed_rows(count)
+    """Tables of 10 columns: mixed with some NULLs, texts only, and numbers of which most are NULL."""
+    rows = mixed_rows(5_000 if bench.quick else 200_000)
+    yield from _case(bench, "10 columns", rows)
+    some = rows.slice(0, rows.num_rows // 2)
+    yield from _case(bench, "10 texts", pa.record_batch({f"{name}_{at}": some[name] for at, name in enumerate(_TEXTS)}))
+    kept = pa.array(np.arange(some.num_rows) % 4 == 0)
+    numbers = {f"n{at}": pc.if_else(kept, some[name], None) for at, name in enumerate(_NUMBERS)}
+    yield from _case(bench, "10 numbers, mostly NULL", pa.record_batch(numbers))
+
+
+def _case(bench: Bench, title: str, batch: pa.RecordBatch) -> Iterator[Case]:
     name = bench.load(batch)
     expected = python_rows(batch)
 
@@ -28,8 +42,8 @@ def cases(bench: Bench) -> Iterator[Case]:
 
     yield Case(
         "row_read",
-        "10 columns",
-        count,
+        title,
+        batch.num_rows,
         bench.body_bytes(name),
         _PEER,
         [

@@ -1,4 +1,4 @@
-"""How fast are Arrow batches written, until they are visible?"""
+"""How fast are Arrow batches written, until they are visible? And how many round trips does the end of that take?"""
 
 from __future__ import annotations
 
@@ -6,19 +6,24 @@ from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 
-from tests.benchmarks.bench import Bench
-from tests.benchmarks.digests import digest_of
+from aiopaiio import TableWriter
+from aiopaiio.local import Link
+from tests.benchmarks.bench import Bench, table_path
+from tests.benchmarks.digests import digest_of, require_equal
 from tests.benchmarks.made_rows import mixed_rows, wide_rows
-from tests.benchmarks.measuring import Case
+from tests.benchmarks.measuring import Case, Contender
 from tests.benchmarks.write_rows import into_new_table
 
 _PEER = "PyODPS arrow writer"
+_LATENCY_SECONDS = 0.05
 
 
 def cases(bench: Bench) -> Iterator[Case]:
     """Few columns and many."""
     yield _case(bench, mixed_rows(5_000 if bench.quick else 500_000), 1 << 16)
     yield _case(bench, wide_rows(100, 1_000 if bench.quick else 100_000), 1 << 13)
+    with bench.beside(Link(latency_seconds=_LATENCY_SECONDS)) as far:
+        yield _closing(far, mixed_rows(1_000))
 
 
 def _case(bench: Bench, batch: pa.RecordBatch, rows_at_once: int) -> Case:
@@ -48,3 +53,46 @@ def _case(bench: Bench, batch: pa.RecordBatch, rows_at_once: int) -> Case:
             )
         )
     return Case("write_arrow", f"{batch.num_columns} columns", batch.num_rows, size, _PEER, contenders)
+
+
+def _closing(bench: Bench, batch: pa.RecordBatch) -> Case:
+    """Closing a writer that holds a few rows: the last block, and the commit. On the clock is that alone."""
+    expected = digest_of([batch])
+
+    def pyodps_writer(name: str) -> Callable[[], object]:
+        writer = bench.odps.get_table(name).open_writer(arrow=True)
+        writer.write(batch)
+        return writer.close
+
+    def writer(name: str) -> Callable[[], object]:
+        opened = bench.wait(_open_writer(bench, name))
+        bench.wait(opened.write_batch(batch))
+        return lambda: bench.wait(opened.close())
+
+    def contender(client: str, open_writer: Callable[[str], Callable[[], object]]) -> Contender:
+        held: list[tuple[str, Callable[[], object]]] = []
+
+        def prepare() -> None:
+            name = bench.new_table(batch)
+            held.append((name, open_writer(name)))
+
+        def check(_: object) -> None:
+            name, _ = held.pop()
+            require_equal(bench.wait(bench.read_back(name)), expected)
+            bench.drop(name)
+
+        prepare()
+        before = bench.service.requests()
+        held[-1][1]()
+        asked = bench.service.requests() - before
+        check(None)
+        print(f"{client} asks for: {', '.join(asked.elements())}")
+        return Contender(f"{client}, {sum(asked.values())} requests", lambda: held[-1][1](), check, prepare=prepare)
+
+    contenders = [contender(_PEER, pyodps_writer), contender("aiopaiio writer", writer)]
+    name = f"close, {1000 * _LATENCY_SECONDS:.0f} ms a round trip"
+    return Case("write_arrow", name, batch.num_rows, batch.nbytes, contenders[0].name, contenders)
+
+
+async def _open_writer(bench: Bench, name: str) -> TableWriter:
+    return await bench.client.open_writer(table_path(name))
