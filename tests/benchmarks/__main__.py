@@ -26,19 +26,22 @@ def main(arguments: list[str] | None = None) -> int:
     """Answer the questions; rows that are not the table's end the run with an error."""
     options = _parser().parse_args(arguments)
     if options.load:
-        results = read_results(options.load)
+        runs = [read_results(path) for path in options.load]
+        results = Results(runs[-1].about, [each for run in runs for each in run.figures])
     else:
         figures = answer(options.questions or QUESTIONS, rounds=options.rounds, quick=options.quick, only=options.only)
         results = Results.of_this_run(figures, quick=options.quick)
     if options.json:
         write_results(options.json, results)
+    plots: list[Path] = []
     if options.plots:
         from tests.benchmarks.plots import write_plots
 
-        for path in write_plots(options.plots, results.figures):
-            print(path)
+        plots = write_plots(options.plots, results.figures)
     if options.pages:
-        put_between_markers(Path(__file__).with_name("README.md"), all_tables(results))
+        page = Path(__file__).with_name("README.md").resolve()
+        beside = [str(plot.resolve().relative_to(page.parent)) for plot in plots if _is_below(page.parent, plot)]
+        put_between_markers(page, all_tables(results, beside))
         put_between_markers(REPOSITORY / "README.md", headlines(results))
     return 0
 
@@ -75,6 +78,10 @@ def _cases(question: str, bench: Bench) -> Iterator[Case]:
     yield from module.cases(bench)
 
 
+def _is_below(folder: Path, path: Path) -> bool:
+    return folder in path.resolve().parents
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description="Compare with PyODPS.")
     parser.add_argument("questions", nargs="*", metavar="question", help=f"of {', '.join(QUESTIONS)} (default: all)")
@@ -82,9 +89,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", default="", metavar="TEXT", help="cases whose 'question: case' contains TEXT")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="measured rounds (%(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every round to FILE")
-    parser.add_argument("--load", type=Path, metavar="FILE", help="take the figures from such a FILE, measure nothing")
+    parser.add_argument(
+        "--load", type=Path, nargs="+", metavar="FILE", help="take the figures from such FILEs, measure nothing"
+    )
     parser.add_argument("--plots", type=Path, metavar="DIR", help="draw curves into DIR (needs the extra 'bench')")
-    parser.add_argument("--pages", action="store_true", help="put the tables into the two README.md")
+    parser.add_argument(
+        "--pages",
+        action="store_true",
+        help="put the tables into the two README.md, and plots that lie below this folder",
+    )
     return parser
 
 

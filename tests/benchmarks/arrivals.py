@@ -47,10 +47,13 @@ class Arrivals:
         return sum(size for moment, size in self._moments if start < moment <= stop) / (stop - start)
 
     def rates(self) -> list[tuple[float, float]]:
-        """(second, MB/s) from the beginning to the end, each the mean of a quarter of a second."""
-        steps = int(self.seconds / _STEP_SECONDS)
-        starts = [number * _STEP_SECONDS for number in range(steps)]
-        return [(start, self.bytes_per_second(start, start + _STEP_SECONDS) / 1e6) for start in starts]
+        """(second, MB/s) from the beginning to the end, each the mean of the second around it."""
+        half = _WINDOW_SECONDS / 2
+        moments = [number * _STEP_SECONDS for number in range(int(self.seconds / _STEP_SECONDS) + 1)]
+        return [
+            (moment, self.bytes_per_second(max(0.0, moment - half), min(self.seconds, moment + half)) / 1e6)
+            for moment in moments
+        ]
 
     def reached_seconds(self, bytes_per_second: float) -> float:
         """From when on, for a second, nine tenths of this rate came; infinity when that never was."""

@@ -150,7 +150,7 @@ def _case(
         contenders,
         curves=curves or {},
         axis=axis,
-        trace=_TRACE,
+        trace=_TRACE if axis else "",
         service_cpu_seconds=bench.service.cpu_seconds,
     )
 

@@ -28,12 +28,14 @@ def put_between_markers(page: Path, text: str) -> None:
     page.write_text(f"{before}{_BEGIN}\n{text.strip()}\n{_END}{after}", encoding="utf-8")
 
 
-def all_tables(results: Results) -> str:
-    """A line about the machine, then a table for each question."""
+def all_tables(results: Results, plots: Sequence[str] = ()) -> str:
+    """A line about the machine, a table for each question, and the pictures at ``plots``."""
     lines = [_machine(results), ""]
     for question, of_question in groupby(results.figures, key=lambda each: each.question):
         figures = list(of_question)
         lines += [f"### {question}", "", *_table(figures), ""]
+    if plots:
+        lines += ["### Curves", "", *(f"![{Path(plot).stem}]({plot})" for plot in plots)]
     return "\n".join(lines)
 
 
@@ -98,10 +100,11 @@ def _machine(results: Results) -> str:
     about = results.about
     packages = ", ".join(f"{name} {version}" for name, version in about["packages"].items() if version)
     load = about["load_average"][0]
+    rounds = max(len(each.rounds) for each in results.figures)
     return (
         f"{about['date'][:10]}, {about['processors']} processors ({about['architecture']}), "
         f"{about['memory_bytes'] / 2**30:.0f} GiB, {about['system']}, Python {about['python']}, {packages}. "
-        f"Load average at the end: {load:.1f}."
+        f"Rounds: {rounds}. Load average at the end: {load:.1f}."
     )
 
 

@@ -56,13 +56,13 @@ def _curves(folder: Path, figures: Sequence[Figures]) -> list[Path]:
 def _traces(folder: Path, figures: Sequence[Figures]) -> list[Path]:
     cases: defaultdict[tuple[str, str], list[Figures]] = defaultdict(list)
     for each in figures:
-        if each.median.trace:
+        if each.trace and each.median.trace:
             cases[each.question, each.case].append(each)
     written = []
     for (question, case), members in cases.items():
         plot, axes = _new_plot(f"{question}: {case}", "seconds", members[0].trace)
         for each in members:
-            axes.plot(*zip(*each.median.trace, strict=True), label=each.line)
+            axes.plot(*zip(*each.median.trace, strict=True), label=each.contender)
         axes.set_ylim(bottom=0)
         written.append(_save(plot, axes, folder, f"{question} {case}"))
     return written
@@ -83,5 +83,5 @@ def _new_plot(title: str, across: str, up: str) -> tuple[Any, Any]:
 def _save(plot: Any, axes: Any, folder: Path, name: str) -> Path:
     axes.legend(fontsize="small")
     path = folder / f"{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')}.png"
-    plot.savefig(path, dpi=110)
+    plot.savefig(path, dpi=80)
     return path
