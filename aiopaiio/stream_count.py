@@ -1,8 +1,8 @@
 """How many downloads run at once: found by trying, from what arrives and whether anybody waits for it. No clock.
 
 One stream of the Tunnel gives about 10 MB/s, a link may give a hundred times that, and what either gives is not known
-before it is measured. So the number of streams is doubled while that brings more, as TCP opens its window; then what
-did help is kept, and tried again from time to time.
+before it is measured. So the number of streams is multiplied while that brings more, as TCP opens its window; then
+what did help is kept, and tried again from time to time.
 """
 
 from __future__ import annotations
@@ -14,9 +14,13 @@ __all__ = ["MOST_STREAMS", "StreamCount"]
 MOST_STREAMS = 64
 """The service lets a project have 300 transfers at once by default; one read shall not take them all."""
 
-_FIRST_STREAMS = 4
+_FIRST_STREAMS = 2
+"""Enough where one stream already takes all that a processor can do; more would get in each other's way."""
+
+_FIRST_GROWTH = 4
+_GROWTH = 2
 _PERIOD_SECONDS = 0.2
-"""Long enough that four streams deliver many pieces each, short enough to fill a link of 16 streams in a second."""
+"""Long enough that a few streams deliver many pieces each, short enough to fill a link of 16 streams in a second."""
 
 _FIRST_LOOK_SECONDS = 0.05
 """After this there is a first, rough rate, to plan ranges by."""
@@ -27,8 +31,8 @@ _STARVED_SHARE = 0.1
 _USED_SHARE = 0.8
 """Below this share of the added streams in use, a period says nothing about them: something else held them up."""
 
-_LINEAR_GAIN = 1.6
-"""Twice the streams bring at least this much as long as the streams, not the link, are the limit."""
+_LINEAR_SHARE = 0.8
+"""More streams bring at least this share of what their number promises as long as they, not the link, are the limit."""
 
 _LEAST_GAIN = 1.1
 _SPARE = 1.25
@@ -41,8 +45,7 @@ _LONGEST_HOLD_SECONDS = 60.0
 class StreamCount:
     """The number of ``streams`` to run at once; ``fixed`` 0 lets it find the number, from 1 to 64, by itself.
 
-    There are never more than ``most``, which may change.
-    Times are seconds of any one clock.
+    There are never more than ``most``, which may change. Times are seconds of any one clock.
     """
 
     def __init__(self, fixed: int = 0, most: int = MOST_STREAMS) -> None:
@@ -58,6 +61,7 @@ class StreamCount:
         self._period_open = 0
         self._period_waited = 0.0
         self._settling = False
+        self._growth = _FIRST_GROWTH
         self._before_growth: tuple[int, float] | None = None
         self._hold_until = float("-inf")
         self._hold_seconds = _FIRST_HOLD_SECONDS
@@ -130,14 +134,15 @@ class StreamCount:
             streams, rate_before = self._before_growth
             self._before_growth = None
             gain = rate / max(rate_before, 1.0)
-            if gain < _LINEAR_GAIN:
+            if gain < _LINEAR_SHARE * self.streams / streams:
                 needed = math.ceil(_SPARE * gain * streams) if gain >= _LEAST_GAIN else streams
                 self._wanted = min(self.streams, needed)
                 self._hold(now)
                 return
         if starved and now >= self._hold_until and self.streams < self.most:
             self._before_growth = (self.streams, rate)
-            self._wanted = min(2 * self.streams, MOST_STREAMS)
+            self._wanted = min(self._growth * self.streams, MOST_STREAMS)
+            self._growth = _GROWTH
             self._settling = True
 
     def _hold(self, now: float) -> None:
