@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -45,13 +46,15 @@ class BatchColumns:
                 pattern |= bit
         return pattern
 
-    def odd_rows(self, start: int, stop: int) -> dict[int, int]:
-        """For each row of ``[start, stop)`` that is odd, counted from ``start``, the columns in which it is."""
-        patterns: dict[int, int] = {}
-        for bit, odd in self._odd:
-            for row in np.flatnonzero(odd[start:stop]).tolist():
-                patterns[row] = patterns.get(row, 0) | bit
-        return patterns
+    def patterns(self, start: int, stop: int) -> list[int]:
+        """For each row of ``[start, stop)`` the columns in which it is odd, as the set bits of a number."""
+        if not self._odd:
+            return [0] * (stop - start)
+        packed = np.packbits([odd[start:stop] for _, odd in self._odd], axis=0)
+        keys = np.ascontiguousarray(packed.T).view(f"V{len(packed)}").reshape(-1).tolist()
+        bits = [bit for bit, _ in self._odd]
+        numbers = {key: sum(compress(bits, np.unpackbits(np.frombuffer(key, np.uint8)))) for key in set(keys)}
+        return [numbers[key] for key in keys]
 
 
 def fill_records(pieces: Sequence[tuple[BatchColumns, int, int]], row_type: np.dtype[Any]) -> Records:
@@ -73,34 +76,27 @@ def fill_records(pieces: Sequence[tuple[BatchColumns, int, int]], row_type: np.d
 class Window:
     """Rows ``[start, stop)`` of a batch, converted at once, for reads of few rows. Its rows count from 0.
 
-    ``even`` has the row type without odd columns: right for every stretch of rows none of which is odd.
+    Columns hold objects only in rows that need it, so there is a conversion for each pattern of odd columns.
     """
 
     def __init__(self, batch: BatchColumns, start: int, stop: int, row_type: RowType) -> None:
         self.rows = stop - start
         self._piece = (batch, start, stop)
         self._row_type = row_type
-        self._odd_rows = batch.odd_rows(start, stop)
-        self._odd_order = sorted(self._odd_rows)
-        self._by_pattern = {0: fill_records([self._piece], row_type(0))}
-        self.even = self._by_pattern[0]
-        patterns = list(self._odd_rows.values())
-        self._common = {p for p in set(patterns) if patterns.count(p) * _COMMON >= self.rows}
+        self._patterns = batch.patterns(start, stop)
+        self._converted: dict[int, Records] = {}
+        self._common = {p for p, count in Counter(self._patterns).items() if p == 0 or count * _COMMON >= self.rows}
         self._everything: Records | None = None
-
-    def next_odd(self, row: int) -> int:
-        """The first odd row from ``row`` on, or the end of the window."""
-        index = bisect_left(self._odd_order, row)
-        return self._odd_order[index] if index < len(self._odd_order) else self.rows
+        conversions = {pattern: self._conversion(pattern) for pattern in set(self._patterns)}
+        self.of_row = [*map(conversions.__getitem__, self._patterns), None]
+        """For each row the window in the type that is right for this row alone; None where there is none, and last."""
 
     def cut(self, start: int, stop: int) -> Records:
         """Rows ``[start, stop)``, in which only columns that need it hold objects."""
         pattern = 0
-        for row in range(start, stop):
-            pattern |= self._odd_rows.get(row, 0)
-        converted = self._by_pattern.get(pattern)
-        if converted is None and pattern in self._common:
-            converted = self._by_pattern[pattern] = fill_records([self._piece], self._row_type(pattern))
+        for row_pattern in self._patterns[start:stop]:
+            pattern |= row_pattern
+        converted = self._conversion(pattern)
         if converted is not None:
             return cut(converted, slice(start, stop))
         if self._everything is None:
@@ -110,3 +106,10 @@ class Window:
         for row in range(start, stop):
             rows[row - start] = self._everything.item(row)
         return rows.view(Records)
+
+    def _conversion(self, pattern: int) -> Records | None:
+        """All rows in the type for a pattern, if many rows have it."""
+        converted = self._converted.get(pattern)
+        if converted is None and pattern in self._common:
+            converted = self._converted[pattern] = fill_records([self._piece], self._row_type(pattern))
+        return converted

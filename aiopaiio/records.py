@@ -42,9 +42,9 @@ class RecordCursor:
         self._window_rows = min(_WINDOW_ROWS, max(_LEAST_WINDOW_ROWS, _WINDOW_CELLS // max(1, len(self._names))))
         self._batches: deque[BatchColumns] = deque()
         self._window: Window | None = None
-        # Of the window: the next row, the first odd one from there on, and the rows as they are when none is odd.
-        self._at = self._even_until = 0
-        self._even: Any = None
+        # Of the window: the next row, and for each row the array to cut it from alone.
+        self._at = 0
+        self._of_row: list[Records | None] = [None]
 
     def __repr__(self) -> str:
         return f"<RecordCursor {self.rows} rows waiting, {len(self._names)} columns>"
@@ -57,12 +57,13 @@ class RecordCursor:
 
     def take(self, count: int) -> Records:
         """The next ``count`` rows, which must be waiting; ``take(0)`` gives none."""
-        start = self._at
-        stop = start + count
-        if count > 0 and stop <= self._even_until:
-            self._at = stop
-            self.rows -= count
-            return cut(self._even, slice(start, stop))
+        if count == 1:
+            at = self._at
+            rows = self._of_row[at]
+            if rows is not None:
+                self._at = at + 1
+                self.rows -= 1
+                return cut(rows, slice(at, at + 1))
         return self._take_slowly(count)
 
     def skip(self, count: int) -> None:
@@ -88,7 +89,6 @@ class RecordCursor:
         assert self._window is not None
         taken = self._window.cut(self._at, self._at + count)
         self._at += count
-        self._even_until = self._window.next_odd(self._at)
         self.rows -= count
         return taken
 
@@ -110,13 +110,14 @@ class RecordCursor:
     def _open_window(self) -> None:
         head = self._batches[0]
         self._window = Window(head, head.at, min(head.rows, head.at + self._window_rows), self._row_type)
-        self._even = self._window.even
+        self._of_row = self._window.of_row
 
     def _close_window(self) -> None:
         if self._window is not None:
             self._advance(self._at)
-            self._window = self._even = None
-            self._at = self._even_until = 0
+            self._window = None
+            self._of_row = [None]
+            self._at = 0
 
     def _advance(self, count: int) -> None:
         while count:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -69,6 +69,24 @@ def test_rows_come_back_in_order_whatever_the_cuts(
         check_fields(taken, expected, arrow_schema(columns))
         at += count
         assert cursor.rows == len(rows) - at
+
+
+def test_single_rows_of_many_patterns_of_nulls() -> None:
+    """Some patterns are common in a batch, others are there once; no two columns have theirs in the same rows."""
+    columns = [Column(f"c{number}", text) for number, text in enumerate(["bigint", "double", "boolean", "date"] * 3)]
+    fitting: list[Any] = [7, 0.5, True, date(2024, 2, 29)] * 3
+    rows = [
+        tuple(None if (row + 1) % (at + 2) == 0 and row % 7 < 5 else cell for at, cell in enumerate(fitting))
+        for row in range(200)
+    ]
+    rows[100:150] = [(None, *fitting[1:])] * 50
+    cursor = RecordCursor(arrow_schema(columns))
+    for batch in batches_of(columns, rows, 150):
+        cursor.push(batch)
+    for row in rows:
+        taken = cursor.take(1)
+        assert taken.tolist() == [row]
+        check_fields(taken, [row], arrow_schema(columns))
 
 
 def check_fields(records: Records, rows: list[tuple[Any, ...]], schema: pa.Schema) -> None:
