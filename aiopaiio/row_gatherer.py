@@ -155,8 +155,9 @@ def _check(column: Column, cell_class: type) -> Check | None:
                 (cell.isascii() and len(cell) <= _LONGEST_WAITING_TEXT) or _fits(cell, odps_type, nullable)
             )
     if cell_class is int and (odps_type.name in INTEGER_BITS or odps_type.name == "datetime"):
-        limit = 1 << (INTEGER_BITS.get(odps_type.name, 64) - 1)
-        return lambda cell: -limit <= cell < limit
+        beyond = 1 << (INTEGER_BITS.get(odps_type.name, 64) - 1)
+        least = -beyond
+        return lambda cell: least <= cell < beyond
     return lambda cell: _fits(cell, odps_type, nullable)
 
 
