@@ -35,7 +35,11 @@ async def plan_read(
     check_column_lists(selected, excluded)
     slice_rows(RowRange(0, 0), slice_id, slice_count)
     sessions = await _create_sessions(tunnel, table)
-    plan = plan_columns(sessions[0].schema, selected, excluded)
+    try:
+        plan = plan_columns(sessions[0].schema, selected, excluded)
+    except errors.ColumnError as error:
+        error.with_context(table=table.name, session=sessions[0].id, request_id=sessions[0].request_id)
+        raise
     total = RowRange(0, sum(session.row_count for session in sessions))
     rows = total if table.rows is None else table.rows
     if rows.stop > total.stop:

@@ -5,8 +5,8 @@
                                                                      table as examples/flights.py writes it, all months
                                                                      (.../month=2013-01&month=2013-02&...)
 
-Reads the table with TableRecordDataset, shuffled and in batches, two epochs; then reads it once more in order, predicts
-the delay of every flight, and writes the predictions into a table with TableWriter.
+Reads the table with TableRecordDataset, shuffled and in batches, two epochs. --save keeps the model, with which
+examples/predict_flights.py writes the expected delay of every flight into a table.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ SHUFFLE_ROWS = 100_000
 BUCKETS = 256
 
 TRIAL_TABLE = f"odps://{PROJECT}/tables/flights"
-PREDICTIONS = f"odps://{PROJECT}/tables/predicted_delays"
 
 
 def flights_of(table: str) -> tf.data.Dataset:
@@ -91,52 +90,33 @@ def train(table: str, epochs: int) -> tuple[tf.keras.Model, list[float]]:
     return model, losses
 
 
-def predict(model: tf.keras.Model, table: str, predictions: str) -> int:
-    """Predict all flights and write a row for each: its number in the table, and the delay in minutes."""
-    row = 0
-    with paiio.python_io.TableWriter(predictions) as writer:
-        for features, _ in flights_of(table).batch(8192).map(as_inputs).prefetch(2):
-            minutes = model.predict_on_batch(features).astype(np.float64) * 60
-            numbers = range(row, row + len(minutes))
-            writer.write(list(zip(numbers, minutes.tolist(), strict=True)), indices=[0, 1])
-            row += len(minutes)
-    return row
-
-
 # ----------------------------------------------------------------------------------------------------------- the tables
 
 
-async def execute(*statements: str) -> None:
-    async with aiopaiio.Client() as client:
-        for statement in statements:
-            await client.execute_sql(statement, PROJECT)
-
-
 async def write_flights(rows: int | None) -> None:
+    """Make the table of flights, with the first ``rows`` of them (None: all)."""
     columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
-    await execute(f"CREATE TABLE flights ({columns}, {PARTITION_COLUMN} STRING)")
-    async with aiopaiio.Client() as client, client.open_writer(TRIAL_TABLE) as writer:
-        for batch in load_flights(rows).select(SCHEMA.names).to_batches():
-            await writer.write_batch(batch)
+    async with aiopaiio.Client() as client:
+        await client.execute_sql(f"CREATE TABLE flights ({columns}, {PARTITION_COLUMN} STRING)", PROJECT)
+        async with client.open_writer(TRIAL_TABLE) as writer:
+            for batch in load_flights(rows).select(SCHEMA.names).to_batches():
+                await writer.write_batch(batch)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", nargs="?", help="odps://PROJECT/tables/FLIGHTS[/month=2013-01[&month=...]]")
-    parser.add_argument("--predictions", default=PREDICTIONS, help="a table (row BIGINT, minutes DOUBLE)")
     parser.add_argument("--epochs", type=int, default=2, help="(%(default)s)")
     parser.add_argument("--rows", type=int, help="so many flights, when the table is made here (default: all)")
+    parser.add_argument("--save", metavar="FILE.keras", help="keep the model")
     options = parser.parse_args(arguments)
     tf.keras.utils.set_random_seed(1)
     with contextlib.nullcontext() if options.table else trial_service():
-        table = options.table or TRIAL_TABLE
         if not options.table:
             asyncio.run(write_flights(options.rows))
-            asyncio.run(execute("CREATE TABLE predicted_delays (row BIGINT, minutes DOUBLE)"))
-        model, losses = train(table, options.epochs)
-        count = predict(model, table, options.predictions)
-        with paiio.python_io.TableReader(options.predictions) as reader:
-            print(f"{count:,} predictions written, {reader.get_row_count():,} rows in {options.predictions}")
+        model, losses = train(options.table or TRIAL_TABLE, options.epochs)
+    if options.save:
+        model.save(options.save)
     if losses[-1] >= losses[0]:
         print("the loss did not fall")
         return 1

@@ -28,7 +28,7 @@ from aiopaiio.local import LocalService
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 # These need TensorFlow, and it has something to say on stderr; tests/data/test_dataset_examples.py runs them.
-WITH_TENSORFLOW = {"documented_dataset", "train_flights"}
+WITH_TENSORFLOW = {"documented_dataset", "predict_flights", "train_flights"}
 PROGRAMS = sorted({file.stem for file in EXAMPLES.glob("*.py")} - WITH_TENSORFLOW - {"trial_service"})
 LIMIT_SECONDS = 90
 

@@ -87,6 +87,12 @@ def test_links_lead_somewhere(link: str) -> None:
     assert (ROOT / link).exists()
 
 
+def test_the_table_of_examples_is_complete() -> None:
+    told = re.findall(r"^\| \[examples/(\w+)\.py\]", section("A tour"), re.MULTILINE)
+    # What the others import is none.
+    assert sorted(told) == sorted({file.stem for file in (ROOT / "examples").glob("*.py")} - {"trial_service"})
+
+
 def test_the_table_of_configuration_is_complete() -> None:
     rows = table_rows("Configuration")
     told = {code(name)[0]: (tuple(code(keys)), tuple(code(variables))) for name, keys, variables, _ in rows}

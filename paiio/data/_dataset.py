@@ -206,6 +206,11 @@ def _names(filenames: Any) -> Any:
     known = filenames if not tf.is_tensor(filenames) else tf.get_static_value(filenames)
     if known is not None:
         texts = [known] if isinstance(known, (str, bytes)) else np.asarray(known, object).ravel().tolist()
+        strange = [text for text in texts if not isinstance(text, (str, bytes))]
+        if strange:
+            raise UsageError(
+                f"filenames are table paths, each a str, not {type(strange[0]).__name__} {strange[0]!r:.50}"
+            )
         paths = parse_paths([text.decode() if isinstance(text, bytes) else text for text in texts])
         if not paths:
             raise UsageError("filenames names no table")

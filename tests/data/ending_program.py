@@ -31,7 +31,7 @@ WAYS: dict[str, Callable[[Any], object]] = {
 }
 """Each can meet a thread of TensorFlow's at any point, so each is tried several times."""
 
-TIMES = 7
+TIMES = 5
 AT_ONCE = 3
 LIMIT_SECONDS = 40.0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -268,6 +269,12 @@ def test_tables_of_different_schemas(make_table: MakeTable) -> None:
     assert rows_of(Dataset(paths, DEFAULTS).take(2)) == numbered_rows(2)
 
 
+def test_a_column_that_is_not_there(make_table: MakeTable) -> None:
+    message = failure_of(Dataset(make_table(numbered(1)), DEFAULTS, selected_cols="id,half,txt"))
+    for part in ("ColumnError: no column 'txt'; did you mean 'text'?", "(table demo.t", "request id "):
+        assert part in message
+
+
 def test_no_such_table() -> None:
     assert "NoSuchTable" in failure_of(Dataset("odps://demo/tables/missing", [0]))
 
@@ -291,12 +298,27 @@ def test_no_such_table() -> None:
         {"record_defaults": [np.uint8(1)]},
         {"filenames": "tables/t"},
         {"filenames": []},
+        {"filenames": 5},
+        {"filenames": [None]},
+        {"filenames": Path("table")},
         {"filenames": "odps://p/tables/t?start=5"},
     ],
 )
 def test_arguments_that_cannot_be_right(arguments: dict[str, object]) -> None:
     with pytest.raises(errors.UsageError):
         Dataset(**({"filenames": "odps://p/tables/t", "record_defaults": [0]} | arguments))
+
+
+@pytest.mark.parametrize(
+    ("processors", "num_threads", "streams"),
+    [(1, 0, 1), (7, 0, 1), (8, 0, 2), (400, 0, 64), (8, 1, 1), (8, 64, 64), (8, 1000, 64)],
+)
+def test_downloads_at_once(monkeypatch: pytest.MonkeyPatch, processors: int, num_threads: int, streams: int) -> None:
+    monkeypatch.setattr("paiio.data._dataset._processors", lambda: processors)
+    read = Dataset("odps://p/tables/t", [0], num_threads=num_threads)._read
+    assert read.options()["concurrency"] == streams
+    # About 64 MB for each, but not without limit.
+    assert read.memory_limit_bytes == min(streams * 2 * 64 << 20, 1 << 30)
 
 
 @pytest.mark.parametrize(("num_threads", "capacity"), [(64, 2**25), (1, 1), (2, 3), (1000, 0)])

@@ -37,7 +37,7 @@ def run(folder: Path, name: str, *arguments: str, own_service: bool = True) -> s
     return done.stdout
 
 
-@pytest.mark.parametrize("name", ["documented_dataset", "train_flights"])
+@pytest.mark.parametrize("name", ["documented_dataset", "predict_flights", "train_flights"])
 def test_help_says_what_it_is(tmp_path: Path, name: str) -> None:
     assert "odps://" in run(tmp_path, name, "--help")
 
@@ -61,4 +61,9 @@ def test_training_on_flights(tmp_path: Path) -> None:
     assert counts[0] == counts[1]
     assert 5500 < int(counts[0].replace(",", "")) < 6000
     assert losses[1] < losses[0]
-    assert "6,000 predictions written, 6,000 rows in odps://demo/tables/predicted_delays" in printed
+
+
+def test_predicting_delays(tmp_path: Path) -> None:
+    printed = run(tmp_path, "predict_flights", "--rows", "3000")
+    assert re.search(r"^3,000 delays written, wrong by \d+ minutes on average$", printed, re.MULTILINE)
+    assert re.search(r"^3,000 rows in odps://demo/tables/delays, the first: \(0, -?[\d.]+\)$", printed, re.MULTILINE)

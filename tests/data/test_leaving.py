@@ -160,5 +160,5 @@ def test_programs_end(make_table: MakeTable) -> None:
         check=False,
     )
     endings = sorted(line.partition(": ")[2] for line in done.stdout.splitlines())
-    assert len(endings) == 21, done.stderr
+    assert len(endings) == 15, done.stderr
     assert set(endings) == {"falls off: 0", "exits: 0", "a thread still reads: 0"}, done.stderr
