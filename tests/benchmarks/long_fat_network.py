@@ -120,7 +120,7 @@ def _bandwidths(bench: Bench, table: _Table) -> Iterator[Case]:
         ("50 ms, 10 MB/s a stream, 15 MB/s in all", slow, 10e6, 20e6, (4,)),
         ("loopback", None, 80e6, 400e6, (1, 4, 16)),
     ):
-        if bench.wants(_QUESTION, name):
+        if bench.wants(_QUESTION, name) and not (bench.quick and link):
             with bench.beside(link=link) as near:
                 own_rows = table.rows_for(own_bytes)
                 contenders = [
