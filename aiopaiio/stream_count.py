@@ -127,6 +127,8 @@ class StreamCount:
             return
         self._wanted = max(1, min(self.streams, self._open))
         self._before_growth = None
+        # Whoever is refused stands still for as long as the service says, so this is not tried again soon.
+        self._hold_seconds = _LONGEST_HOLD_SECONDS
         self._hold(now)
 
     def _adapt(self, rate: float, starved: bool, now: float) -> None:

@@ -22,6 +22,7 @@ class Reading:
     slots: int = 1000
     now: float = 0.0
     opened: int = 0
+    refusals: int = 0
 
     def steps(self, seconds: float) -> Iterator[float]:
         """Let time pass; gives what came in each step, as bytes a second."""
@@ -30,6 +31,7 @@ class Reading:
             while self.opened < self.count.streams:
                 if self.opened == self.slots:
                     self.count.refused(self.now)
+                    self.refusals += 1
                     break
                 self.count.began(0.05)
                 self.opened += 1
@@ -98,8 +100,9 @@ def test_a_link_that_becomes_faster_is_noticed() -> None:
 
 def test_refused_streams_are_not_asked_for_again_at_once() -> None:
     reading = Reading(lambda streams: 10e6 * streams, slots=6)
-    reading.run(4)
+    reading.run(40)
     assert reading.count.streams == 6
+    assert reading.refusals == 1
 
 
 def test_at_least_one_stream_remains() -> None:
