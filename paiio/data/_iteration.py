@@ -28,7 +28,7 @@ __all__ = ["Iteration"]
 _NOTICE_SECONDS = 0.05
 """How long TensorFlow is left without an answer; that a consumer has gone is noticed by answering."""
 
-_PACK_BYTES = 1 << 20
+_PACK_BYTES = 2 << 20
 """About how much crosses to TensorFlow at once: much more than the crossing costs, and little to hold."""
 
 _TABLE_KEY = b"paiio.table"
