@@ -146,16 +146,14 @@ class TableSchema:
 
 def arrow_schema(columns: Sequence[Column], *, wide_timestamps: bool = False) -> pa.Schema:
     """The Arrow schema of ``columns``; each field's metadata holds the MaxCompute type under :data:`ODPS_TYPE_KEY`."""
-    return pa.schema(
-        [
-            pa.field(
-                column.name,
-                arrow_type(column.type, wide_timestamps=wide_timestamps),
-                metadata={ODPS_TYPE_KEY: column.type.encode()},
-            )
-            for column in columns
-        ]
-    )
+    return pa.schema([_field(column.name, column.type, wide_timestamps) for column in columns])
+
+
+# As many as a few wide tables have: each request for rows of a table needs all of them again.
+@lru_cache(maxsize=16384)
+def _field(name: str, type_text: str, wide_timestamps: bool) -> pa.Field:
+    carrier = arrow_type(type_text, wide_timestamps=wide_timestamps)
+    return pa.field(name, carrier, metadata={ODPS_TYPE_KEY: type_text.encode()})
 
 
 @lru_cache(maxsize=4096)
@@ -192,4 +190,4 @@ def _arrow_type(odps_type: OdpsType, wide_timestamps: bool) -> pa.DataType:
 
 def arrow_wire_supported(columns: Sequence[Column]) -> bool:
     """Whether the Arrow wire form can carry all the columns: it has no form for INTERVAL_YEAR_MONTH, nested or not."""
-    return not any(column.odps_type.holds("interval_year_month") for column in columns)
+    return not any(parse_type(text).holds("interval_year_month") for text in {column.type for column in columns})

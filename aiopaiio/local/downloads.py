@@ -62,10 +62,11 @@ async def send_rows(
     start, count = _row_range(call)
     count = max(0, min(count, download.row_count - start))
     arrow = "arrow" in call.query
-    columns = _wire_columns(download, call.columns(), table_order=arrow)
-    names = [column.name for column in columns]
+    asked = call.columns()
+    columns = _wire_columns(download, asked, table_order=arrow)
+    names = None if asked is None else [column.name for column in columns]
     if arrow:
-        await _check_arrow(running, download, columns, wide_timestamps=wide_timestamps)
+        await _check_arrow(running, download, columns, names, wide_timestamps=wide_timestamps)
     form = RowForm(
         columns,
         arrow,
@@ -107,13 +108,17 @@ def _wire_columns(download: Download, names: Sequence[str] | None, *, table_orde
 
 
 async def _check_arrow(
-    running: Running, download: Download, columns: Sequence[Column], *, wide_timestamps: bool
+    running: Running,
+    download: Download,
+    columns: Sequence[Column],
+    names: Sequence[str] | None,
+    *,
+    wide_timestamps: bool,
 ) -> None:
     if not arrow_wire_supported(columns):
         raise Refused("InvalidArgument", "INTERVAL_YEAR_MONTH has no Arrow form; read in the record form instead.")
     if wide_timestamps:
         return
-    names = [column.name for column in columns]
     if await running.run(running.store.download_needs_record_form, download.id, names):
         raise Refused(
             "InvalidArgument",
