@@ -108,7 +108,9 @@ class RangePlanner:
         # Behind each range under way another half one may wait to be taken, so that none stands still.
         in_window = _MARGIN * (1.5 * streams + 1)
         # The first ones end one after the other, so that rows flow before the first large ones are complete.
-        most_bytes = min(LARGEST_RANGE_BYTES, SMALLEST_RANGE_BYTES << min(number - 1, 8), self.window_bytes / in_window)
+        most_bytes = min(
+            LARGEST_RANGE_BYTES, SMALLEST_RANGE_BYTES << min(2 * (number - 1), 8), self.window_bytes / in_window
+        )
         least_bytes = float(self._small_bytes)
         if stream_bytes_per_second is None:
             share = -(-remaining_rows // idle_streams)

@@ -25,6 +25,9 @@ _PERIOD_SECONDS = 0.2
 _FIRST_LOOK_SECONDS = 0.05
 """After this there is a first, rough rate, to plan ranges by."""
 
+_ENOUGH_BYTES_PER_SECOND = 400e6
+"""At this rate decoding, not the network, is what takes the time, and more streams get in each other's way."""
+
 _STARVED_SHARE = 0.1
 """Who waits less than this of its time is limited by itself, and more streams would only fill the memory."""
 
@@ -141,7 +144,8 @@ class StreamCount:
                 self._wanted = min(self.streams, needed)
                 self._hold(now)
                 return
-        if starved and now >= self._hold_until and self.streams < self.most:
+        has_enough = rate >= _ENOUGH_BYTES_PER_SECOND or not starved
+        if not has_enough and now >= self._hold_until and self.streams < self.most:
             self._before_growth = (self.streams, rate)
             self._wanted = min(self._growth * self.streams, MOST_STREAMS)
             self._growth = _GROWTH

@@ -41,7 +41,7 @@ class ShuffleBuffer:
         self._held_rows = 0
         self._new: list[pa.RecordBatch] = []
         self._new_rows = 0
-        self._step_rows = max(1, size // 4)
+        self._step_rows = max(1, size // 2)
 
     def add(self, pieces: Sequence[pa.RecordBatch]) -> pa.RecordBatch | None:
         """Take more rows; the rows that leave, if any do."""

@@ -34,7 +34,7 @@ def test_the_rest_of_a_table_is_shared_among_idle_streams() -> None:
 def test_ranges_grow_up_to_a_size_in_bytes() -> None:
     planner = RangePlanner(SCHEMA, GIB)
     sizes = [16 * planner.range_rows(MANY, number=number, streams=4) for number in range(1, 8)]
-    assert sizes == [min(SMALLEST_RANGE_BYTES << grown, LARGEST_RANGE_BYTES) for grown in range(7)]
+    assert sizes == [min(SMALLEST_RANGE_BYTES * 4**grown, LARGEST_RANGE_BYTES) for grown in range(7)]
     planner.observe(100, 100_000)
     assert planner.range_rows(MANY, number=20, streams=4) == LARGEST_RANGE_BYTES // 1000
 

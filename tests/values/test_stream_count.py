@@ -65,9 +65,16 @@ def test_a_fat_link_is_full_within_two_seconds_and_stays_so() -> None:
 
 
 def test_a_link_that_one_stream_fills_keeps_few() -> None:
-    reading = Reading(lambda _: 700e6)
+    reading = Reading(lambda _: 200e6)
     reading.run(60)
-    assert reading.count.streams <= 5
+    assert reading.count.streams <= 3
+
+
+def test_what_a_processor_can_just_take_in_is_enough() -> None:
+    reading = Reading(lambda streams: 250e6 * streams)
+    for _ in range(600):
+        reading.run(0.1)
+        assert reading.count.streams == 2
 
 
 def test_a_link_without_bounds_gets_the_most() -> None:
