@@ -180,17 +180,19 @@ class RangeDownload:
             tunnel_endpoint=await source.tunnel.service.tunnel_endpoint(session.table.project),
         )
         asked_at = time.monotonic()
-        async with request as body:
-            source.streams.began(time.monotonic() - asked_at)
-            try:
-                if source.arrow:
-                    await self._receive_arrow(body, asked)
-                else:
-                    await self._receive_records(body, asked)
-            except errors.Error as error:
-                raise error.with_context(rows=str(asked), request_id=body.request_id) from error.__cause__
-            finally:
-                source.streams.ended()
+        source.streams.asked()
+        try:
+            async with request as body:
+                source.streams.began(time.monotonic() - asked_at)
+                try:
+                    if source.arrow:
+                        await self._receive_arrow(body, asked)
+                    else:
+                        await self._receive_records(body, asked)
+                except errors.Error as error:
+                    raise error.with_context(rows=str(asked), request_id=body.request_id) from error.__cause__
+        finally:
+            source.streams.ended()
 
     async def _receive_arrow(self, body: Body, asked: RowRange) -> None:
         decoder = ArrowStreamDecoder(self._source.wire_schema)

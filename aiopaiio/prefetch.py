@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from aiopaiio.batch_queue import BatchQueue
 from aiopaiio.download import RangeDownload, RowSource
-from aiopaiio.errors import ClosedError
+from aiopaiio.errors import ClosedError, RowCountError
 from aiopaiio.owned_tasks import OwnedTasks
 from aiopaiio.slicing import RowRange
 from aiopaiio.snapshot import Snapshot
@@ -85,7 +85,8 @@ class Prefetch:
                 self._fill()
             if batch is not None:
                 return batch
-        assert self._asked == self._rows.stop, f"{self!r} stopped before its end"
+        if self._asked < self._rows.stop:
+            raise RowCountError(f"rows {self._asked} to {self._rows.stop} were never asked for: a defect of the reader")
         return None
 
     async def aclose(self) -> None:

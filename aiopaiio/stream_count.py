@@ -55,13 +55,13 @@ class StreamCount:
         self._adapts = not fixed
         self._wanted = min(fixed or _FIRST_STREAMS, MOST_STREAMS)
         self.most = most
-        self._open = 0
+        self._under_way = 0
         self._bytes_per_second: float | None = None
         self._period_began: float | None = None
         self._period_seconds = _PERIOD_SECONDS
         self._period_bytes = 0
         self._period_pieces = 0
-        self._period_open = 0
+        self._period_under_way = 0
         self._period_waited = 0.0
         self._settling = False
         self._growth = _FIRST_GROWTH
@@ -83,14 +83,17 @@ class StreamCount:
         """What one stream gives; None until it was measured."""
         return None if self._bytes_per_second is None else self._bytes_per_second / self.streams
 
+    def asked(self) -> None:
+        """A stream was asked for; :meth:`ended` must follow, whatever comes of it."""
+        self._under_way += 1
+
     def began(self, seconds: float) -> None:
-        """A stream was opened, ``seconds`` after it was asked for; those that are added show after about twice that."""
-        self._open += 1
+        """A stream began, ``seconds`` after it was asked for; those that are added show after about twice that."""
         self._period_seconds = max(_PERIOD_SECONDS, 2 * seconds)
 
     def ended(self) -> None:
-        """A stream that had begun is closed."""
-        self._open -= 1
+        """A stream that was asked for has ended, or will not begin."""
+        self._under_way -= 1
 
     def waited(self, seconds: float) -> None:
         """The consumer stood still for so long, waiting for rows."""
@@ -102,7 +105,7 @@ class StreamCount:
             self._period_began = now
         self._period_bytes += byte_count
         self._period_pieces += 1
-        self._period_open += self._open
+        self._period_under_way += self._under_way
         seconds = now - self._period_began
         if seconds < self._period_seconds:
             if self._bytes_per_second is None and seconds >= _FIRST_LOOK_SECONDS:
@@ -110,10 +113,10 @@ class StreamCount:
             return
         rate = self._period_bytes / seconds
         starved = self._period_waited >= _STARVED_SHARE * seconds
-        mean_open = self._period_open / self._period_pieces
+        mean_under_way = self._period_under_way / self._period_pieces
         self._period_began, self._period_waited = now, 0.0
-        self._period_bytes = self._period_pieces = self._period_open = 0
-        if self._settling and mean_open < _USED_SHARE * self.streams:
+        self._period_bytes = self._period_pieces = self._period_under_way = 0
+        if self._settling and mean_under_way < _USED_SHARE * self.streams:
             return
         if self._settling:
             # Those that were added had not all begun.
@@ -125,10 +128,10 @@ class StreamCount:
             self._adapt(rate, starved, now)
 
     def refused(self, now: float) -> None:
-        """The service has no slot for one more stream than are open."""
+        """The service has no slot for one more stream than are under way; the refused one has ended."""
         if not self._adapts:
             return
-        self._wanted = max(1, min(self.streams, self._open))
+        self._wanted = max(1, min(self.streams, self._under_way))
         self._before_growth = None
         # Whoever is refused stands still for as long as the service says, so this is not tried again soon.
         self._hold_seconds = _LONGEST_HOLD_SECONDS

@@ -20,6 +20,7 @@ class Reading:
     count: StreamCount = field(default_factory=StreamCount)
     consumer_bytes_per_second: float = float("inf")
     slots: int = 1000
+    latency_seconds: float = 0.05
     now: float = 0.0
     opened: int = 0
     refusals: int = 0
@@ -33,7 +34,8 @@ class Reading:
                     self.count.refused(self.now)
                     self.refusals += 1
                     break
-                self.count.began(0.05)
+                self.count.asked()
+                self.count.began(self.latency_seconds)
                 self.opened += 1
             while self.opened > self.count.streams:
                 self.count.ended()
@@ -112,6 +114,14 @@ def test_refused_streams_are_not_asked_for_again_at_once() -> None:
     assert reading.refusals == 1
 
 
+def test_streams_whose_answers_are_awaited_have_their_slots() -> None:
+    count = StreamCount()
+    count.asked()
+    count.asked()
+    count.refused(1.0)
+    assert count.streams == 2
+
+
 def test_at_least_one_stream_remains() -> None:
     count = StreamCount()
     count.refused(1.0)
@@ -130,12 +140,13 @@ def test_nobody_gets_more_than_the_most() -> None:
     assert StreamCount(1000).streams == MOST_STREAMS
 
 
-def test_streams_that_do_not_begin_say_nothing() -> None:
+def test_streams_that_are_not_asked_for_say_nothing() -> None:
     count = StreamCount()
     for _ in range(2):
+        count.asked()
         count.began(0.05)
     for step in range(1, 1000):
-        # Two streams bring what they bring; those that are added never begin.
+        # Two streams bring what they bring; those that are added are never asked for.
         count.waited(0.01)
         count.received(400_000, step / 100)
     assert count.streams == 8
