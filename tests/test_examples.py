@@ -237,6 +237,7 @@ def test_async_service_outlives_clients_that_leave(machine: Machine) -> None:
             assert len(answer.readlines()) == 500
 
 
+@pytest.mark.slow
 async def test_async_service_takes_no_more_than_a_slow_client_does(
     load: Callable[[str], ModuleType], local_service: LocalService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -181,6 +181,7 @@ async def test_keys(hasty: Client, connect) -> None:
             await complaint(client.execute_sql("show tables"), errors.AuthorizationError, *words)
 
 
+@pytest.mark.slow
 async def test_addresses(hasty: Client, connect, local_service: LocalService) -> None:
     for endpoint, error, words in (
         ("http://127.0.0.1:1/api", errors.ConnectFailed, ("cannot connect to 127.0.0.1:1", "check end_point")),

@@ -167,6 +167,7 @@ async def test_an_overwrite_whose_commit_is_lost_replaces_once(client, make_tabl
     assert await held_rows(client, path) == ROWS.to_pylist()
 
 
+@pytest.mark.slow
 async def test_the_service_asks_to_wait(connect, make_table, local_service: LocalService, caplog) -> None:
     path = await make_table(COLUMNS)
     for operation in ("create_upload", "put_block", "commit_upload"):

@@ -32,7 +32,7 @@ async def served_again(
         yield client, service
 
 
-@pytest.mark.parametrize("how", ["read_tables", "open_reader"])
+@pytest.mark.parametrize("how", ["read_tables", pytest.param("open_reader", marks=pytest.mark.slow)])
 async def test_more_partitions_than_sessions(how: str, make_table: MakeTable, client: Client, tmp_path: Path) -> None:
     first = await make_table("id bigint", pa.table({"id": [0]}), partition="p=0")
     paths = [first[:-1] + str(number) for number in range(11)]

@@ -147,6 +147,7 @@ def test_repeat_before_shuffle_mixes_passes(make_table: MakeTable) -> None:
     assert sorted(mixed[:10]) != list(range(10))
 
 
+@pytest.mark.slow
 def test_infinite_repetition_is_known_to_be(make_table: MakeTable) -> None:
     dataset = Dataset(make_table(numbered(10)), DEFAULTS).repeat().shuffle(5).batch(4)
     assert dataset.cardinality() == tf.data.INFINITE_CARDINALITY
