@@ -96,7 +96,7 @@ def test_plain_tables_are_read_and_written_without_the_heavy_modules(make_table:
         import sys
         import aiopaiio, paiio
 
-        heavy = {"tensorflow", "odps", "requests", "sqlglot", "sqlite3", "aiopaiio.local"}
+        heavy = {"tensorflow", "odps", "requests", "sqlglot", "aiopaiio.local"}
         print(sorted((heavy | {"pandas"}) & set(sys.modules)))
         with paiio.TableWriter(PATH) as writer:
             writer.write((3, "three"), [0, 1])
