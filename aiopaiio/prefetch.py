@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ class Prefetch:
     ) -> None:
         self._source = source
         self._segments = segments
+        self._segment_stops = [segment.rows.stop for segment in segments]
         self._rows = rows
         self._capacity_rows = capacity_rows
         self._asked = rows.start
@@ -105,19 +107,19 @@ class Prefetch:
         """Start downloads as long as there are rows to ask for, streams to bring them, and memory to hold them."""
         while self._window and self._window[0].queue.drained:
             self._window.popleft().queue.leave()
-        if self._window:
-            self._window[0].download.at_head.set()
         while (
             self._failure is None
             and self._asked < self._rows.stop
             and self._active < self._source.streams.streams
             and not self._end_is_open
         ):
-            segment = next(s for s in self._segments if s.rows.stop > self._asked)
+            segment = self._segments[bisect_right(self._segment_stops, self._asked)]
             count = self._range_rows(min(segment.rows.stop, self._rows.stop) - self._asked)
             if self._window and not self._has_room(count):
-                return
+                break
             self._start(segment, count)
+        if self._window:
+            self._window[0].download.at_head.set()
 
     def _range_rows(self, remaining: int) -> int:
         streams, planner = self._source.streams, self._source.planner
@@ -147,8 +149,6 @@ class Prefetch:
         download = RangeDownload(
             source, segment.snapshot, rows, queue, progress=self._fill, may_end_early=self._end_is_open
         )
-        if not self._window:
-            download.at_head.set()
         self._window.append(_Slot(download, queue, reserved))
         self._asked += row_count
         self._range_number += 1

@@ -21,10 +21,10 @@ class Limits:
     """Bounds of the service; None means unlimited. :meth:`real` has the figures the cloud service documents.
 
     ``sessions_per_5_minutes`` sessions a project may create in any five minutes (which are ``session_window_seconds``
-    long, so that a test can have them shorter); ``slots`` row transfers (reads and
-    block uploads) at the same time; ``idle_close_seconds`` how long a transfer may stand still before its connection is
-    closed. The rest are sizes: of control bodies, of one block (on the wire and decompressed), of one Arrow message or
-    record, of one STRING or BINARY value (8 MiB, as in the cloud service); and the rows of a preview.
+    long, so that a test can have them shorter); ``slots`` row transfers (reads and block uploads) at the same time;
+    ``idle_close_seconds`` how long a transfer may stand still before its connection is closed. The rest are sizes: of
+    control bodies, of one block (on the wire and decompressed), of one Arrow message or record, of one STRING or BINARY
+    value (8 MiB, as in the cloud service); and the rows of a preview.
     """
 
     sessions_per_5_minutes: int | None = None
