@@ -9,8 +9,11 @@ import socket
 from pathlib import Path
 
 import aiohttp
+import pyarrow as pa
 
 from aiopaiio.local import Fault, Limits, LocalService, ShortBody, serve
+from aiopaiio.local.row_pieces import RowForm, row_pieces
+from aiopaiio.schema import Column
 from fixtures.signed_http import SignedHttp, arrow_body, ids_of, signed_http
 
 ROWS = 2_000_000  # 16 MB, more than the system keeps between two sockets when one end asks for small buffers
@@ -56,6 +59,14 @@ async def test_a_client_that_does_not_read_stops_the_rows(local_service: LocalSe
             other.close()
             with contextlib.suppress(ConnectionError):
                 await other.wait_closed()
+
+
+def test_rows_of_many_columns_are_on_their_way_while_others_are_made() -> None:
+    columns = tuple(Column(f"c{number}", "double") for number in range(300))
+    batch = pa.record_batch([pa.array(range(4000), pa.float64())] * len(columns), names=[c.name for c in columns])
+    sizes = [len(piece) for piece in row_pieces([batch], RowForm(columns, arrow=False))]
+    assert sizes[0] < sum(sizes) / 8
+    assert len(sizes) > 3
 
 
 async def test_a_client_that_leaves_gives_its_slot_back(tmp_path: Path) -> None:
