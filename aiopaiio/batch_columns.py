@@ -67,8 +67,7 @@ def fill_records(pieces: Sequence[tuple[BatchColumns, int, int]], row_type: np.d
     for batch, start, stop in pieces:
         last = first + stop - start
         for name, column in zip(names, batch.columns, strict=True):
-            take = column.objects if row_type[name].hasobject else column.typed
-            rows[name][first:last] = take(start, stop)
+            column.fill(rows[name][first:last], start, stop)
         first = last
     return rows.view(Records)
 

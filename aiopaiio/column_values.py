@@ -162,22 +162,21 @@ class ColumnValues:
         """For each row of the batch whether it is odd; None when none is."""
         return self._odd
 
-    def typed(self, start: int, stop: int) -> npt.NDArray[Any]:
-        """Rows ``[start, stop)`` as an array of :func:`typed_dtype`; odd rows hold anything."""
-        if self._typed is None:
-            return self.objects(start, stop)
-        return self._typed[start:stop]
+    def fill(self, field: npt.NDArray[Any], start: int, stop: int) -> None:
+        """Put rows ``[start, stop)`` into ``field``: as objects, or as :func:`typed_dtype`, odd ones as anything."""
+        if self._typed is None or (field.dtype.hasobject and self._shape.kind not in ("number", "datetime")):
+            field[:] = self._objects(start, stop)
+        elif self._odd is None or not field.dtype.hasobject:
+            field[:] = self._typed[start:stop]
+        else:
+            # No Python object is made for what only fills the place of a NULL.
+            field.fill(None)
+            np.copyto(field, self._typed[start:stop], where=~self._odd[start:stop])
 
-    def objects(self, start: int, stop: int) -> npt.NDArray[np.object_]:
-        """Rows ``[start, stop)`` as an array of Python values."""
+    def _objects(self, start: int, stop: int) -> npt.NDArray[np.object_]:
         rows = self._array.slice(start, stop - start)
         if self._shape.kind in ("text", "bytes"):
             return _text_objects(rows, self._string_as if self._shape.kind == "text" else "bytes")
-        if self._typed is not None and self._shape.kind in ("number", "datetime"):
-            values = self._typed[start:stop].astype(_OBJECT)
-            if self._odd is not None:
-                values[self._odd[start:stop]] = None
-            return values
         return object_array(python_values(rows, self._shape, self._string_as))
 
 
@@ -231,19 +230,22 @@ def _numbers(array: Array) -> npt.NDArray[Any]:
     if not pa.types.is_boolean(array.type):
         return _fixed_width(array, np.dtype(array.type.to_pandas_dtype()))
     buffer = array.buffers()[1]
-    if buffer is None or not buffer.size:
-        return np.zeros(len(array), np.bool_)
-    first_byte, bit = divmod(array.offset, 8)
-    byte_count = (bit + len(array) + 7) // 8
-    bits = np.unpackbits(np.frombuffer(buffer, np.uint8, byte_count, first_byte), bitorder="little")
-    return bits[bit : bit + len(array)].view(np.bool_)
+    return np.zeros(len(array), np.bool_) if buffer is None or not buffer.size else _bits(array, buffer)
 
 
 def _nulls(array: Array) -> BoolArray | None:
     if not array.null_count:
         return None
-    nulls: BoolArray = array.is_null().to_numpy(zero_copy_only=False)
-    return nulls
+    validity = array.buffers()[0]
+    return np.ones(len(array), np.bool_) if validity is None else ~_bits(array, validity)
+
+
+def _bits(array: Array, buffer: pa.Buffer) -> BoolArray:
+    """One of the array's two possible buffers of bits; faster than Arrow's own way to bytes."""
+    first_byte, bit = divmod(array.offset, 8)
+    byte_count = (bit + len(array) + 7) // 8
+    bits = np.unpackbits(np.frombuffer(buffer, np.uint8, byte_count, first_byte), bitorder="little")
+    return bits[bit : bit + len(array)].view(np.bool_)
 
 
 def _any_of(nulls: BoolArray | None, more: BoolArray) -> BoolArray | None:

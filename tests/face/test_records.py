@@ -89,6 +89,17 @@ def test_single_rows_of_many_patterns_of_nulls() -> None:
         check_fields(taken, [row], arrow_schema(columns))
 
 
+@pytest.mark.parametrize("count", [1, 50])
+def test_batches_may_be_cut_between_the_bits_of_a_byte(count: int) -> None:
+    columns = [Column("a", "bigint"), Column("b", "boolean"), Column("c", "date")]
+    rows = [(n or None, n % 3 == 0 if n % 5 else None, date(2024, 1, 1 + n % 31) if n % 7 else None) for n in range(50)]
+    whole = rows_to_batch(rows, None, columns)
+    cursor = RecordCursor(arrow_schema(columns))
+    for start in range(0, 50, 11):
+        cursor.push(whole.slice(start, 11))
+    assert [row for _ in range(0, 50, count) for row in cursor.take(count)] == rows
+
+
 def check_fields(records: Records, rows: list[tuple[Any, ...]], schema: pa.Schema) -> None:
     """A field holds objects only if its type has no other form, or if one of these rows needs it."""
     plain = RecordCursor(schema).take(0).dtype
