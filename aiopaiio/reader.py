@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import pyarrow as pa
 
@@ -81,9 +81,9 @@ class ReadOptions:
 class TableReader:
     """An open read, made by :meth:`aiopaiio.Client.open_reader`, for one task at a time of the loop that made it.
 
-    Iterating gives ``pyarrow.RecordBatch``es; :meth:`read` gives records; both move the same cursor. A transport
-    fault is healed inside. An error that remains is raised at its row, after all rows before it, and again by every
-    further read until :meth:`seek`.
+    Iterating gives ``pyarrow.RecordBatch``es, :meth:`read` records, :meth:`read_tuples` tuples; all move the same
+    cursor. A transport fault is healed inside. An error that remains is raised at its row, after all rows before it,
+    and again by every further read until :meth:`seek`.
     """
 
     def __init__(self, tunnel: Tunnel, read: TableRead, options: ReadOptions) -> None:
@@ -176,19 +176,17 @@ class TableReader:
         """
         from aiopaiio.records import records_from_batches
 
-        num_records = whole_number("num_records", num_records, least=0)
-        with self._reading():
-            while self._waiting_rows < num_records and await self._receive():
-                pass
-            if self._position >= self._read.rows.stop:
-                raise errors.OutOfRange(END_OF_TABLE)
-            taken = []
-            missing = num_records
-            while missing > 0 and self._waiting:
-                batch = self._take_batch(missing)
-                missing -= batch.num_rows
-                taken.append(batch)
-            return records_from_batches(taken or [pa.RecordBatch.from_pylist([], schema=self.schema)])
+        taken = await self._take_rows(num_records)
+        return records_from_batches(taken or [pa.RecordBatch.from_pylist([], schema=self.schema)])
+
+    async def read_tuples(self, num_records: int = 1) -> list[tuple[Any, ...]]:
+        """The same rows, ends and errors as :meth:`read`, as a list of tuples.
+
+        It equals ``(await read(num_records)).tolist()``, and makes no array on the way.
+        """
+        from aiopaiio.row_tuples import tuples_from_batches
+
+        return tuples_from_batches(await self._take_rows(num_records))
 
     async def seek(self, offset: int = 0) -> None:
         """Go to a row, counted from the slice's start; no row in between is downloaded.
@@ -265,6 +263,21 @@ class TableReader:
         self._waiting.append(batch)
         self._waiting_rows += batch.num_rows
         return True
+
+    async def _take_rows(self, num_records: int) -> list[pa.RecordBatch]:
+        num_records = whole_number("num_records", num_records, least=0)
+        with self._reading():
+            while self._waiting_rows < num_records and await self._receive():
+                pass
+            if self._position >= self._read.rows.stop:
+                raise errors.OutOfRange(END_OF_TABLE)
+            taken = []
+            missing = num_records
+            while missing > 0 and self._waiting:
+                batch = self._take_batch(missing)
+                missing -= batch.num_rows
+                taken.append(batch)
+            return taken
 
     def _take_batch(self, most_rows: int | None = None) -> pa.RecordBatch:
         batch = self._waiting.popleft()

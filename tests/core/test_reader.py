@@ -90,10 +90,26 @@ async def test_read_zero_and_negative(client: Client, make_table) -> None:
             await reader.read(-1)
 
 
+async def test_tuples(client: Client, make_table) -> None:
+    path = await make_table(NUMBERED, numbered(10))
+    async with client.open_reader(path, "text,id") as reader:
+        assert await reader.read_tuples(3) == [(None, 0), ("0000000001", 1), ("0000000002", 2)]
+        assert await reader.read_tuples(0) == []
+        assert await reader.read_tuples() == [("0000000003", 3)]
+        assert len(await reader.read_tuples(100)) == 6
+        for count in (1, 0):
+            with pytest.raises(errors.OutOfRange, match="End of table reached!"):
+                await reader.read_tuples(count)
+        await reader.seek(8)
+        assert await reader.read_tuples(2) == [("0000000008", 8), ("0000000009", 9)]
+        with pytest.raises(errors.UsageError, match="num_records"):
+            await reader.read_tuples(-1)
+
+
 async def test_batches_and_records_move_one_cursor(client: Client, make_table) -> None:
     path = await make_table(NUMBERED, numbered(9000))
     async with client.open_reader(path) as reader:
-        first = await reader.read(5)
+        first = (await reader.read(5)).tolist() + await reader.read_tuples(2)
         batch = await reader.read_batch()
         rest = [n async for b in reader for n in b.column("id").to_pylist()]
     assert [row[0] for row in first] + batch.column("id").to_pylist() + rest == list(range(9000))

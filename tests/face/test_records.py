@@ -11,11 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from cell_strategies import cells, type_texts
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from aiopaiio.cells import rows_to_batch
-from aiopaiio.records import RecordCursor, Records, records_from_batches
+from aiopaiio.records import RecordCursor, Records, StringAs, records_from_batches
+from aiopaiio.row_tuples import tuples_from_batches
 from aiopaiio.schema import Column, arrow_schema
 from aiopaiio.wide_time import WideInterval, WideTimestamp
 
@@ -69,6 +70,24 @@ def test_rows_come_back_in_order_whatever_the_cuts(
         check_fields(taken, expected, arrow_schema(columns))
         at += count
         assert cursor.rows == len(rows) - at
+
+
+PLAIN = [("bigint", 7), ("float", 0.5), ("boolean", True), ("datetime", 1_700_000_000_000), ("string", "x")]
+PLAIN_TABLE = ([Column(f"c{n}", text) for n, (text, _) in enumerate(PLAIN)], [tuple(cell for _, cell in PLAIN)] * 9)
+
+
+@example(PLAIN_TABLE, 5, 3, "bytes")
+@given(tables(), st.integers(1, 17), st.integers(0, 9), st.sampled_from(["str", "bytes"]))
+@settings(max_examples=200, deadline=None)
+def test_tuples_are_the_rows_of_the_records(
+    table: tuple[list[Column], list[tuple[Any, ...]]], batch_rows: int, cut: int, string_as: StringAs
+) -> None:
+    columns, rows = table
+    batches = [batch.slice(cut % batch.num_rows) for batch in batches_of(columns, rows, batch_rows)]
+    got = tuples_from_batches(batches, string_as=string_as)
+    expected = records_from_batches(batches, schema=arrow_schema(columns), string_as=string_as).tolist()
+    assert got == expected
+    assert [[type(cell) for cell in row] for row in got] == [[type(cell) for cell in row] for row in expected]
 
 
 def test_single_rows_of_many_patterns_of_nulls() -> None:

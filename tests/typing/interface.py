@@ -42,6 +42,8 @@ async def reading(client: aiopaiio.Client) -> None:
         column: Any = records["a"]
         for row in records:
             print(row, column, schema, columns, counts)
+        tuples: list[tuple[Any, ...]] = await reader.read_tuples(1024)
+        print(tuples)
         last: pa.RecordBatch | None = await reader.read_batch()
         print(last)
         description: aiopaiio.TableRead = pickle.loads(pickle.dumps(reader.description))
