@@ -13,9 +13,9 @@ from tests.benchmarks.bench import Bench, table_path
 from tests.benchmarks.digests import digest_of, require_equal
 from tests.benchmarks.made_rows import mixed_columns, python_rows
 from tests.benchmarks.measuring import Case, Contender
-from tests.benchmarks.row_read import pyodps_records, require_rows
+from tests.benchmarks.row_read import require_rows
 
-_PEER = "PyODPS open_record_reader"
+_PEER = "PyODPS open_record_reader, to tuples"
 _ROWS_AT_ONCE = 1024
 
 
@@ -32,12 +32,18 @@ def cases(bench: Bench) -> Iterator[Case]:
             bench.body_bytes(name),
             _PEER,
             [
-                Contender(_PEER, partial(pyodps_records, bench, name), partial(require_rows, expected=rows)),
+                Contender(_PEER, partial(_pyodps_tuples, bench, name), partial(require_rows, expected=rows)),
                 *(_tuples(bench, name, rows, streams) for streams in (1, 4)),
                 *(_batches(bench, name, batch, streams) for streams in (1, 4)),
             ],
         )
         bench.drop(name)
+
+
+def _pyodps_tuples(bench: Bench, name: str) -> list[tuple[Any, ...]]:
+    session = bench.tunnel.create_download_session(name)
+    with session.open_record_reader(0, session.count) as reader:
+        return [tuple(record.values) for record in reader]
 
 
 def _tuples(bench: Bench, name: str, expected: list[tuple[Any, ...]], streams: int) -> Contender:
@@ -47,7 +53,7 @@ def _tuples(bench: Bench, name: str, expected: list[tuple[Any, ...]], streams: i
         async with bench.client.open_reader(path, wire_form="record", concurrency=streams) as reader:
             try:
                 while True:
-                    rows += (await reader.read(_ROWS_AT_ONCE)).tolist()
+                    rows += await reader.read_tuples(_ROWS_AT_ONCE)
             except aiopaiio.OutOfRange:
                 return rows
 
