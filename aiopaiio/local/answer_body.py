@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
+from typing import Any
 
 from aiohttp import web
 
 from aiopaiio.local.answers import REQUEST_ID
+from aiopaiio.local.chunk_sender import ChunkSender
 from aiopaiio.local.faulting import BodyFaults, ConnectionBroken, CutShort, break_connection
 from aiopaiio.local.link import Lane
+from aiopaiio.local.row_pieces import Piece
 from aiopaiio.local.running import Call, Running
 
 __all__ = ["send_pieces", "send_plain"]
@@ -23,7 +26,7 @@ _SHAPED_PIECE_BYTES = 32 << 10
 
 
 async def send_pieces(
-    running: Running, call: Call, pieces: Iterator[bytes], headers: Mapping[str, str], *, rows: bool = True
+    running: Running, call: Call, pieces: Iterator[Piece], headers: Mapping[str, str], *, rows: bool = True
 ) -> web.StreamResponse:
     """Answer 200 with a chunked body.
 
@@ -37,8 +40,8 @@ async def send_pieces(
     response.enable_chunked_encoding()
     await response.prepare(call.request)
     try:
-        with contextlib.suppress(CutShort):
-            await _send_all(running, _Sender(running, call, response, rows=rows), piece, pieces)
+        with contextlib.suppress(CutShort), contextlib.closing(_Sender(running, call, response, rows=rows)) as sender:
+            await _send_all(running, sender, piece, pieces)
     except ConnectionError:
         raise
     except Exception as error:
@@ -50,7 +53,7 @@ async def send_pieces(
     return response
 
 
-async def _send_all(running: Running, sender: _Sender, first: bytes | None, others: Iterator[bytes]) -> None:
+async def _send_all(running: Running, sender: _Sender, first: Piece | None, others: Iterator[Piece]) -> None:
     piece = first
     while piece is not None:
         upcoming = asyncio.ensure_future(running.run(next, others, None))
@@ -60,7 +63,7 @@ async def _send_all(running: Running, sender: _Sender, first: bytes | None, othe
             upcoming.cancel()
             raise
         piece = await upcoming
-    await sender.send(b"")
+    await sender.send([])
 
 
 async def send_plain(running: Running, call: Call, answer: web.Response) -> web.StreamResponse:
@@ -73,37 +76,48 @@ async def send_plain(running: Running, call: Call, answer: web.Response) -> web.
     await response.prepare(call.request)
     body = answer.body if isinstance(answer.body, bytes) else b""
     with contextlib.suppress(CutShort):
-        await _Sender(running, call, response, rows=False).send(body)
+        await _Sender(running, call, response, rows=False).send([body])
     await response.write_eof()
     return response
 
 
 class _Sender:
+    """Sends the pieces of one answer: as they lie, or byte by byte where a link or a fault counts them."""
+
     def __init__(self, running: Running, call: Call, response: web.StreamResponse, *, rows: bool) -> None:
         self._running = running
         self._request = call.request
         self._response = response
         self._faults = BodyFaults(call.request, call.actions, rows=rows)
         self._lane = running.shaper.answer_lane() if running.shaper else Lane()
+        self._chunks = ChunkSender(call.request, response)
 
-    async def send(self, piece: bytes) -> None:
-        self._running.statistics.sent_bytes += len(piece)
-        if not self._lane:
-            await self._write(piece)
+    def close(self) -> None:
+        self._chunks.close()
+
+    async def send(self, piece: Piece) -> None:
+        self._running.statistics.sent_bytes += sum(map(len, piece))
+        if not self._lane and not self._faults:
+            if piece:
+                await self._in_time(self._chunks.send(piece))
             return
-        for start in range(0, len(piece), _SHAPED_PIECE_BYTES):
-            part = piece[start : start + _SHAPED_PIECE_BYTES]
+        joined = b"".join(piece)
+        if not self._lane:
+            await self._write(joined)
+            return
+        for start in range(0, len(joined), _SHAPED_PIECE_BYTES):
+            part = joined[start : start + _SHAPED_PIECE_BYTES]
             await self._lane.take(len(part))
             await self._write(part)
 
-    async def _write(self, piece: bytes) -> None:
-        idle = self._running.limits.idle_close_seconds
+    async def _write(self, part: bytes) -> None:
         if self._faults:
-            writing = self._faults.send(self._response, piece)
-        elif piece:
-            writing = self._response.write(piece)
-        else:
-            return
+            await self._in_time(self._faults.send(self._response, part))
+        elif part:
+            await self._in_time(self._response.write(part))
+
+    async def _in_time(self, writing: Coroutine[Any, Any, None]) -> None:
+        idle = self._running.limits.idle_close_seconds
         if idle is None:
             await writing
             return

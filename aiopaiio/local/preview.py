@@ -11,6 +11,7 @@ from aiohttp import web
 from aiopaiio.local.answer_body import send_pieces
 from aiopaiio.local.answers import Refused
 from aiopaiio.local.csv_text import csv_text
+from aiopaiio.local.row_pieces import Piece
 from aiopaiio.local.running import Call, Running
 from aiopaiio.local.storage import Download
 from aiopaiio.local.wide_timestamps import widen_timestamps
@@ -62,14 +63,14 @@ async def _scan(running: Running, call: Call, limit: int, names: Sequence[str] |
 
 def _ipc_stream(
     batches: Iterator[pa.RecordBatch], columns: Sequence[Column], compression: str | None
-) -> Iterator[bytes]:
+) -> Iterator[Piece]:
     schema = arrow_schema(columns, wide_timestamps=True)
     sink = io.BytesIO()
     with pa.ipc.new_stream(sink, schema, options=pa.ipc.IpcWriteOptions(compression=compression)) as writer:
         for batch in batches:
             writer.write_batch(widen_timestamps(batch).cast(schema))
-            yield sink.getvalue()
+            yield [sink.getvalue()]
             # A BytesIO that is not closed by its writer: Arrow goes on writing where it left off.
             sink.seek(0)
             sink.truncate()
-    yield sink.getvalue()
+    yield [sink.getvalue()]

@@ -1,5 +1,7 @@
 """Rows to the pieces of a body: batches are encoded, perhaps compressed, and gathered into pieces fit for a socket.
 
+A piece is a list of buffers, not one: they go out from where they lie.
+
 Plain generators, pulled from worker threads one piece at a time; nothing is made before it is asked for, so a stream
 holds one piece, one batch and what the compressor keeps.
 """
@@ -18,13 +20,18 @@ from aiopaiio.local.faults import ShortBody
 from aiopaiio.record_stream import RecordStreamEncoder
 from aiopaiio.schema import Column, arrow_schema
 
-__all__ = ["CHUNK_BYTES", "PIECE_BYTES", "RowForm", "row_pieces"]
+__all__ = ["CHUNK_BYTES", "Piece", "RowForm", "row_pieces"]
 
 CHUNK_BYTES = 65536
 """Size of an Arrow frame's data: what the real service and all known clients write."""
 
-PIECE_BYTES = 512 << 10
+_PIECE_BYTES = 1 << 20
 """Bytes handed to the socket at once: large enough to keep Python out of the way, small enough to stay in the cache."""
+
+_RECORD_PIECE_BYTES = 512 << 10
+"""Records take longer to make than to send, so they do not wait for so many of their kind."""
+
+Piece = list[bytes | memoryview]
 
 _RECORD_CELLS = 1 << 18
 _MOST_RECORD_ROWS = 1 << 13
@@ -49,7 +56,7 @@ class RowForm:
     metrics: Callable[[], dict[str, int]] | None = None
 
 
-def row_pieces(batches: Iterable[pa.RecordBatch], form: RowForm, cut: ShortBody | None = None) -> Iterator[bytes]:
+def row_pieces(batches: Iterable[pa.RecordBatch], form: RowForm, cut: ShortBody | None = None) -> Iterator[Piece]:
     """The body of an answer with these rows. ``cut`` ends it early, as a fault."""
     if cut is not None and cut.rows is not None:
         chunks = _open_ended(batches, form, cut.rows)
@@ -59,8 +66,8 @@ def row_pieces(batches: Iterable[pa.RecordBatch], form: RowForm, cut: ShortBody 
         size = 4 + (cut.frames or 0) * (CHUNK_BYTES + 4) if cut.cut_at_bytes is None else cut.cut_at_bytes
         chunks = _head(chunks, size)
     if form.encoding != "identity":
-        chunks = _compressed(_gathered(chunks), form.encoding)
-    return _gathered(chunks)
+        chunks = _compressed(_gathered(chunks, _PIECE_BYTES), form.encoding)
+    return _gathered(chunks, _PIECE_BYTES if form.arrow else _RECORD_PIECE_BYTES)
 
 
 def _arrow_chunks(batches: Iterable[pa.RecordBatch], form: RowForm) -> Iterator[bytes | memoryview]:
@@ -110,21 +117,21 @@ def _head(chunks: Iterable[bytes | memoryview], size_bytes: int) -> Iterator[byt
         size_bytes -= len(chunk)
 
 
-def _compressed(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes | memoryview]:
+def _compressed(pieces: Iterable[Piece], encoding: str) -> Iterator[bytes | memoryview]:
     engine = compressor(encoding)
     for piece in pieces:
-        yield engine.compress(piece)
+        yield engine.compress(b"".join(piece))
     yield engine.flush()
 
 
-def _gathered(chunks: Iterable[bytes | memoryview]) -> Iterator[bytes]:
-    held: list[bytes | memoryview] = []
+def _gathered(chunks: Iterable[bytes | memoryview], piece_bytes: int) -> Iterator[Piece]:
+    held: Piece = []
     size = 0
     for chunk in chunks:
         held.append(chunk)
         size += len(chunk)
-        if size >= PIECE_BYTES:
-            yield b"".join(held)
+        if size >= piece_bytes:
+            yield held
             held, size = [], 0
     if size:
-        yield b"".join(held)
+        yield held
