@@ -52,6 +52,8 @@ class RowGatherer:
         # Checked rows that wait, and the column numbers of their cells.
         self._waiting: list[Sequence[Any]] = []
         self._numbers: tuple[int, ...] | None = None
+        # The same, as callers mostly give them.
+        self._indices: list[int] | None = None
         # For rows of these classes: which cells must be looked at, and how.
         self._checks: dict[Classes, list[tuple[int, Check]]] = {}
 
@@ -60,6 +62,13 @@ class RowGatherer:
 
     def add(self, values: Any, indices: Iterable[Any] | None = None, *, allow_type_cast: bool = True) -> None:
         """Take one row, or many; all of them, or by an exception none."""
+        # The shortest way for a row like one before: no row of rows has classes with checks that it can pass.
+        if type(values) is tuple and type(indices) is list and indices == self._indices:
+            checks = self._checks.get((*map(type, values),))
+            if checks is not None and _all_fit(values, checks):
+                self._waiting.append(values)
+                self._count_waiting(1)
+                return
         repeatable = indices is None or isinstance(indices, (tuple, list, range, np.ndarray))
         if repeatable and isinstance(values, (tuple, list)) and values and self._wait(values, indices):
             return
@@ -91,6 +100,7 @@ class RowGatherer:
             numbers = tuple(column_numbers(numbers, width, self._columns))
             self._convert_waiting()
             self._numbers = numbers
+            self._indices = list(numbers)
             self._checks.clear()
         for row in rows:
             if type(row) not in (tuple, list):
@@ -99,16 +109,18 @@ class RowGatherer:
             checks = self._checks.get(classes)
             if checks is None:
                 checks = self._checks_of(classes)
-            for at, check in checks:
-                if not check(row[at]):
-                    return False
+            if not _all_fit(row, checks):
+                return False
         # A list may be changed by the caller; a tuple of immutable cells may not.
         self._waiting += map(tuple, rows)
-        self.rows += len(rows)
-        self.size_bytes += _GUESSED_BYTES * len(rows) * width
+        self._count_waiting(len(rows))
+        return True
+
+    def _count_waiting(self, more_rows: int) -> None:
+        self.rows += more_rows
+        self.size_bytes += _GUESSED_BYTES * more_rows * len(self._waiting[-1])
         if len(self._waiting) >= _WAITING_ROWS:
             self._convert_waiting()
-        return True
 
     def _checks_of(self, classes: Classes) -> list[tuple[int, Check]]:
         numbers = self._numbers or ()
@@ -132,6 +144,13 @@ class RowGatherer:
         if batch.num_rows:
             self._batches.append(batch)
             self.size_bytes += batch.nbytes
+
+
+def _all_fit(row: Sequence[Any], checks: list[tuple[int, Check]]) -> bool:
+    for at, check in checks:  # noqa: SIM110  # a generator takes longer than the checks
+        if not check(row[at]):
+            return False
+    return True
 
 
 def _never(cell: Any) -> bool:

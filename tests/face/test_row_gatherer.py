@@ -27,13 +27,15 @@ def writes(draw: st.DrawFn) -> tuple[list[Any], list[int]]:
     return rows, indices
 
 
-@given(st.lists(writes(), max_size=5))
-@settings(max_examples=100, deadline=None)
-def test_the_rows_that_were_added(calls: list[tuple[list[Any], list[int]]]) -> None:
+@given(st.lists(writes(), max_size=5), st.booleans())
+@settings(max_examples=200, deadline=None)
+def test_the_rows_that_were_added(calls: list[tuple[list[Any], list[int]]], one_by_one: bool) -> None:
     gatherer = RowGatherer(COLUMNS)
     expected: list[Any] = []
     for rows, indices in calls:
-        gatherer.add(rows, indices)
+        for values in rows if one_by_one else [rows]:
+            # A list in the first place would be taken for a row.
+            gatherer.add([values] if isinstance(values[0], list) else values, indices)
         expected += records_from_batches([rows_to_batch(rows, indices, COLUMNS)]).tolist()
         assert gatherer.rows == len(expected)
     batches = gatherer.take()
