@@ -25,8 +25,9 @@ __all__ = ["CHUNK_BYTES", "Piece", "RowForm", "row_pieces"]
 CHUNK_BYTES = 65536
 """Size of an Arrow frame's data: what the real service and all known clients write."""
 
-_PIECE_BYTES = 1 << 20
-"""Bytes handed to the socket at once: large enough to keep Python out of the way, small enough to stay in the cache."""
+_PIECE_BYTES = 2 << 20
+"""Bytes handed to the socket at once: large enough to keep Python out of the way, small enough for the next to be made
+meanwhile."""
 
 _RECORD_PIECE_BYTES = 512 << 10
 """Records take longer to make than to send, so they do not wait for so many of their kind."""

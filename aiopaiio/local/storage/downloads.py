@@ -142,7 +142,7 @@ class DownloadOperations(StoreState):
     ) -> Iterator[pa.RecordBatch]:
         """Rows ``[start, start + count)``, as far as there are so many, with ``columns`` in that order (None: all).
 
-        Batches hold at most 16384 rows and about 8 MiB, never cross uploaded blocks, and point into mapped files. Types
+        Batches hold at most 16384 rows and about 4 MiB, never cross uploaded blocks, and point into mapped files. Types
         are those of ``arrow_schema``, with narrow or wide timestamps as each batch was stored. Raises StoreError
         ``NoSuchDownload``, ``InvalidRowRange`` or ``InvalidColumnSpec`` here, not from the iterator.
         """

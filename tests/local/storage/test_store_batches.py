@@ -32,6 +32,13 @@ def test_rows_keep_their_order_and_batches_their_caps(sizes: list[int], max_rows
         assert batch.nbytes <= max_bytes or batch.num_rows == 1
 
 
+def test_batches_stay_far_below_what_allocators_take_for_huge() -> None:
+    wide = pa.record_batch([pa.array(np.arange(10_000.0))] * 300, names=[f"f{number}" for number in range(300)])
+    out = joined(BatchJoiner(), [wide])
+    assert sum(batch.num_rows for batch in out) == 10_000
+    assert all(batch.nbytes <= 4 << 20 for batch in out)
+
+
 def test_small_batches_are_joined() -> None:
     out = joined(BatchJoiner(100, 1 << 20), numbered([1] * 250))
     assert [batch.num_rows for batch in out] == [100, 100, 50]
