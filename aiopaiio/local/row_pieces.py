@@ -40,6 +40,9 @@ _LEAST_RECORD_ROWS = 1 << 10
 """Records are encoded in steps, so that those of one step are on their way while others are made. A step has about so
 many cells, within these bounds: it costs time for each column. The first one is a quarter of that."""
 
+_STEP_BYTES = 16 << 20
+"""Rows of so many bytes are a step, however few they are."""
+
 _encoding_records = threading.Lock()  # threads that do so at once only take Python's own lock from each other
 
 
@@ -80,17 +83,32 @@ def _arrow_chunks(batches: Iterable[pa.RecordBatch], form: RowForm) -> Iterator[
 
 def _record_chunks(batches: Iterable[pa.RecordBatch], form: RowForm) -> Iterator[bytes | memoryview]:
     encoder = RecordStreamEncoder(form.columns)
-    step_rows = max(_LEAST_RECORD_ROWS, min(_MOST_RECORD_ROWS, _RECORD_CELLS // max(1, len(form.columns))))
-    rows = step_rows // 4
+    for step in _record_steps(batches, len(form.columns)):
+        with _encoding_records:
+            chunk = encoder.encode(step)
+        yield chunk
+    yield encoder.finish(metrics=form.metrics() if form.metrics else None)
+
+
+def _record_steps(batches: Iterable[pa.RecordBatch], columns: int) -> Iterator[pa.RecordBatch]:
+    """The same rows in batches that are fit for a step each, cut or put together."""
+    step_rows = max(_LEAST_RECORD_ROWS, min(_MOST_RECORD_ROWS, _RECORD_CELLS // max(1, columns)))
+    wanted_rows = step_rows // 4
+    held: list[pa.RecordBatch] = []
     for batch in batches:
         start = 0
         while start < batch.num_rows:
-            with _encoding_records:
-                chunk = encoder.encode(batch.slice(start, rows))
-            yield chunk
-            start += rows
-            rows = step_rows
-    yield encoder.finish(metrics=form.metrics() if form.metrics else None)
+            held.append(batch.slice(start, wanted_rows - sum(part.num_rows for part in held)))
+            start += held[-1].num_rows
+            if sum(part.num_rows for part in held) == wanted_rows or sum(part.nbytes for part in held) >= _STEP_BYTES:
+                yield _joined(held)
+                held, wanted_rows = [], step_rows
+    if held:
+        yield _joined(held)
+
+
+def _joined(parts: list[pa.RecordBatch]) -> pa.RecordBatch:
+    return parts[0] if len(parts) == 1 else pa.Table.from_batches(parts).combine_chunks().to_batches()[0]
 
 
 def _open_ended(batches: Iterable[pa.RecordBatch], form: RowForm, rows: int) -> Iterator[bytes | memoryview]:

@@ -12,7 +12,7 @@ import aiohttp
 import pyarrow as pa
 
 from aiopaiio.local import Fault, Limits, LocalService, ShortBody, serve
-from aiopaiio.local.row_pieces import RowForm, row_pieces
+from aiopaiio.local.row_pieces import RowForm, _record_steps, row_pieces
 from aiopaiio.schema import Column
 from fixtures.signed_http import SignedHttp, arrow_body, ids_of, signed_http
 
@@ -67,6 +67,15 @@ def test_rows_of_many_columns_are_on_their_way_while_others_are_made() -> None:
     sizes = [sum(map(len, piece)) for piece in row_pieces([batch], RowForm(columns, arrow=False))]
     assert sizes[0] < sum(sizes) / 8
     assert len(sizes) > 3
+
+
+def test_small_batches_are_encoded_together_while_they_are_not_wide() -> None:
+    rows = pa.record_batch({"n": range(4000)})
+    steps = list(_record_steps([rows.slice(start, 3) for start in range(0, 4000, 3)], columns=1))
+    assert [step.num_rows for step in steps] == [2048, 1952]
+    assert pa.Table.from_batches(steps).combine_chunks().to_batches() == [rows]
+    wide = pa.record_batch({"s": ["x" * (8 << 20)]})
+    assert [step.num_rows for step in _record_steps([wide] * 5, columns=1)] == [2, 2, 1]
 
 
 async def test_a_client_that_leaves_gives_its_slot_back(tmp_path: Path) -> None:
