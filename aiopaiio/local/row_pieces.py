@@ -96,6 +96,10 @@ def _record_steps(batches: Iterable[pa.RecordBatch], columns: int) -> Iterator[p
     wanted_rows = step_rows // 4
     held: list[pa.RecordBatch] = []
     for batch in batches:
+        # A column of timestamps is kept in either of two forms.
+        if held and not held[0].schema.equals(batch.schema):
+            yield _joined(held)
+            held, wanted_rows = [], step_rows
         start = 0
         while start < batch.num_rows:
             held.append(batch.slice(start, wanted_rows - sum(part.num_rows for part in held)))
