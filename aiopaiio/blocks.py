@@ -12,7 +12,7 @@ from aiopaiio.arrow_stream import ArrowStreamEncoder
 from aiopaiio.compression import compressor
 from aiopaiio.errors import ClosedError
 from aiopaiio.owned_tasks import OwnedTasks
-from aiopaiio.record_stream import RecordStreamEncoder
+from aiopaiio.record_encoder import RecordStreamEncoder
 from aiopaiio.schema import Column, arrow_schema
 from aiopaiio.sessions import UploadSession
 from aiopaiio.tunnel import Tunnel

@@ -19,7 +19,7 @@ from aiopaiio.columns import ColumnPlan
 from aiopaiio.compression import decompressor
 from aiopaiio.http import Body
 from aiopaiio.range_planner import SMALLEST_RANGE_BYTES, RangePlanner
-from aiopaiio.record_stream import RecordStreamDecoder
+from aiopaiio.record_decoder import RecordStreamDecoder
 from aiopaiio.sessions import DownloadSession
 from aiopaiio.slicing import RowRange
 from aiopaiio.snapshot import Snapshot

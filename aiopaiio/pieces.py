@@ -1,156 +1,258 @@
 """Byte strings, one for each row, and how to put them together without a loop over rows.
 
-The record codec works on columns, while its bytes and its checksums run along rows. So each column gives its pieces,
-and joining them row by row makes the wire bytes, or the bytes that a record's checksum covers.
+The record codec works on columns, while its bytes and its checksums run along rows. So each column describes its pieces
+in the form it has them in, and :func:`join` finds the place of each piece, row by row, and writes all of them there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, groupby
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-__all__ = ["Mask", "Pieces", "join"]
+from aiopaiio.varints import LONGEST_NUMBER_BYTES, Numbers, number_words
 
-Grid = npt.NDArray[np.uint8]
+__all__ = ["Constant", "Fixed", "Mask", "Pieces", "Texts", "Varints", "join"]
+
+Bytes = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 Offsets = npt.NDArray[np.int32] | npt.NDArray[np.int64]
 
-_MOST_PARTS = 32  # going along a row touches every part, and memory caches follow only so many of them at a time
+_WORD_BYTES = 8
 
 
 class Pieces:
-    """Byte strings in one of two forms: end to end in ``content``, or as the kept bytes of each row of a grid.
+    """One byte string for each of :attr:`count` rows; empty where :attr:`present` is false."""
 
-    The second is what numbers come in, and is joined without looking at single pieces.
-    """
+    __slots__ = ("count", "present")
 
-    __slots__ = ("_content", "_offsets", "count", "grid", "keep")
+    def __init__(self, count: int, present: Mask | None = None) -> None:
+        self.count = count
+        self.present = present
 
-    def __init__(self, content: Grid, offsets: Offsets) -> None:
-        """Piece ``i`` is ``content[offsets[i]:offsets[i + 1]]``."""
-        self.count = len(offsets) - 1
-        self.grid: Grid | None = None
-        self.keep: Mask | None = None
-        self._content: Grid | None = content
-        self._offsets: Offsets | None = offsets
+    def flat(self) -> Texts:
+        """The pieces end to end."""
+        return join([self], self.count)
+
+    def spread(self, present: Mask) -> Texts:
+        """These pieces at the rows where ``present``, in order, and empty ones between them."""
+        texts = self.flat()
+        before = np.zeros(len(present) + 1, np.int64)
+        np.cumsum(present, out=before[1:])
+        return Texts(texts.content, texts.offsets[before])
+
+    def group(self, bounds: Offsets) -> Texts:
+        """Piece ``i`` of the result is pieces ``bounds[i]`` to ``bounds[i + 1]`` of this, end to end."""
+        texts = self.flat()
+        return Texts(texts.content, texts.offsets[bounds])
+
+
+class Constant(Pieces):
+    """The same piece in each row."""
+
+    __slots__ = ("piece",)
+
+    def __init__(self, piece: bytes, count: int, present: Mask | None = None) -> None:
+        super().__init__(count, present)
+        self.piece = piece
+
+
+class Fixed(Pieces):
+    """The bytes of fixed-width values."""
+
+    __slots__ = ("values",)
+
+    def __init__(self, values: npt.NDArray[Any], present: Mask | None = None) -> None:
+        super().__init__(len(values), present)
+        self.values = values
+
+    def flat(self) -> Texts:
+        if self.present is not None:
+            return super().flat()
+        width = self.values.itemsize
+        content = np.ascontiguousarray(self.values).view(np.uint8)
+        return Texts(content, np.arange(0, len(content) + 1, width))
+
+
+class Varints(Pieces):
+    """Numbers of seven bits a byte."""
+
+    __slots__ = ("numbers",)
+
+    def __init__(self, numbers: Numbers, present: Mask | None = None) -> None:
+        super().__init__(len(numbers), present)
+        self.numbers = numbers
+
+
+class Texts(Pieces):
+    """Piece ``i`` is ``content[offsets[i]:offsets[i + 1]]``."""
+
+    __slots__ = ("content", "offsets")
+
+    def __init__(self, content: Bytes, offsets: Offsets, present: Mask | None = None) -> None:
+        super().__init__(len(offsets) - 1, present)
+        self.content = content
+        self.offsets = offsets
 
     @classmethod
-    def of_grid(cls, grid: Grid, keep: Mask | None = None) -> Pieces:
-        """Piece ``i`` is ``grid[i]``, or the bytes of it where ``keep`` (of as many columns, or of one) is true."""
-        pieces = cls.__new__(cls)
-        pieces.count = len(grid)
-        pieces.grid = grid
-        pieces.keep = keep
-        pieces._content = pieces._offsets = None
-        return pieces
-
-    @classmethod
-    def constant(cls, piece: bytes, count: int) -> Pieces:
-        """The same piece ``count`` times."""
-        return cls.of_grid(np.broadcast_to(np.frombuffer(piece, np.uint8), (count, len(piece))))
-
-    @classmethod
-    def of_array(cls, array: pa.Array) -> Pieces:
-        """The cells of a binary array without NULL."""
+    def of_array(cls, array: pa.Array, present: Mask | None = None) -> Texts:
+        """The cells of a binary array; those that are NULL may be any bytes."""
         if not len(array):
             return cls(np.zeros(0, np.uint8), np.zeros(1, np.int32))
         _, offsets, content = array.buffers()
         bounds = np.frombuffer(offsets, np.int32, len(array) + 1, array.offset * 4)
-        return cls(np.frombuffer(content or b"", np.uint8), bounds)
+        return cls(np.frombuffer(content or b"", np.uint8), bounds, present)
 
-    @property
-    def content(self) -> Grid:
-        """All pieces end to end, as far as :attr:`offsets` reach."""
-        if self._content is None:
-            self._flatten()
-        assert self._content is not None
-        return self._content
+    def flat(self) -> Texts:
+        return self if self.present is None else super().flat()
 
-    @property
-    def offsets(self) -> Offsets:
-        """Where each piece begins in :attr:`content`, and where the last one ends."""
-        if self._offsets is None:
-            self._flatten()
-        assert self._offsets is not None
-        return self._offsets
 
-    def _flatten(self) -> None:
-        assert self.grid is not None
-        count, width = self.grid.shape
-        if self.keep is None:
-            self._content = np.ascontiguousarray(self.grid).reshape(-1)
-            self._offsets = np.arange(count + 1, dtype=np.int32) * np.int32(width)
+def join(parts: Sequence[Pieces], count: int) -> Texts:
+    """Row by row, the pieces of ``parts`` after each other."""
+    if not count:
+        return Texts(np.zeros(0, np.uint8), np.zeros(1, np.int64))
+    layout = _Layout(_merged(parts, count), count)
+    layout.write_varints()
+    layout.write_fixed()
+    return layout.with_texts()
+
+
+class _Layout:
+    """All pieces of some rows but the texts, and where each of them stands."""
+
+    def __init__(self, parts: Sequence[Pieces], count: int) -> None:
+        self._parts = parts
+        self._count = count
+        self._varints = [at for at, part in enumerate(parts) if isinstance(part, Varints)]
+        self._texts = [at for at, part in enumerate(parts) if isinstance(part, Texts)]
+        # First within its row, then with all rows before it.
+        self._starts = np.empty((len(parts), count), np.int64)
+        widths = self._code_varints()
+        end: npt.NDArray[np.int64] = np.zeros(count, np.int64)
+        for at, part in enumerate(parts):
+            self._starts[at] = end
+            if isinstance(part, Varints):
+                end = end + next(widths)
+            elif width := _width(part):
+                end = end + (width if part.present is None else width * part.present)
+        self._ends = end.cumsum()
+        self._starts += self._ends - end
+        self._size = int(self._ends[-1])
+        # A word may be written at any byte, the last ones too.
+        self._content = np.empty(self._size + LONGEST_NUMBER_BYTES + _WORD_BYTES, np.uint8)
+
+    def _code_varints(self) -> Iterator[npt.NDArray[np.uint8]]:
+        """Code all numbers at once; return how many bytes each part's take."""
+        if not self._varints:
+            return iter(())
+        parts = [self._parts[at] for at in self._varints]
+        numbers = np.concatenate([part.numbers for part in parts if isinstance(part, Varints)])
+        self._words, self._tails, self._widths = number_words(numbers.reshape(len(parts), self._count))
+        for part, widths in zip(parts, self._widths, strict=True):
+            if part.present is not None:
+                widths *= part.present
+        return iter(self._widths)
+
+    def write_varints(self) -> None:
+        """Write whole words, of which the first bytes are meant.
+
+        What they overwrite behind is written later: these words go upwards through all rows, and other pieces follow.
+        """
+        if not self._varints:
             return
-        keep = np.broadcast_to(self.keep, self.grid.shape)
-        self._content = self.grid[keep]
-        self._offsets = np.zeros(count + 1, np.int32)
-        np.cumsum(keep.sum(1), out=self._offsets[1:])
+        starts = self._starts[self._varints]
+        self._view("<u8")[starts.T.reshape(-1)] = self._words.T.reshape(-1)
+        if self._tails is not None:
+            long = self._widths > _WORD_BYTES
+            starts, tails = starts[long], self._tails[long]
+            self._content[starts + _WORD_BYTES] = tails
+            self._content[starts[tails > 127] + _WORD_BYTES + 1] = 1
 
-    def to_array(self) -> pa.Array:
-        """The pieces as a binary array on the same memory."""
-        offsets = pa.py_buffer(self.offsets.astype(np.int32, copy=False))
-        return pa.Array.from_buffers(pa.binary(), self.count, [None, offsets, pa.py_buffer(self.content)])
+    def write_fixed(self) -> None:
+        """Write the pieces that are of one width each."""
+        for at, part in enumerate(self._parts):
+            width = _width(part)
+            if not width:
+                continue
+            dtype = f"<u{width}" if width in (1, 2, 4, 8) else f"V{width}"
+            starts = self._starts[at] if part.present is None else self._starts[at][part.present]
+            if isinstance(part, Fixed):
+                values = part.values.view(dtype)
+                self._view(dtype)[starts] = values if part.present is None else values[part.present]
+            elif isinstance(part, Constant):
+                self._view(dtype)[starts] = np.frombuffer(part.piece, dtype)
 
-    def only(self, present: Mask) -> Pieces:
-        """These pieces where ``present``, empty ones at the other rows; for pieces that are a grid."""
-        assert self.grid is not None
-        keep = present[:, None]
-        return Pieces.of_grid(self.grid, keep if self.keep is None else self.keep & keep)
+    def with_texts(self) -> Texts:
+        """Everything, with the texts between what was written."""
+        bounds = np.zeros(self._count + 1, np.int64)
+        bounds[1:] = self._ends
+        if not self._texts:
+            return Texts(self._content[: self._size], bounds)
+        # One array of what stands between texts, then of all texts; Arrow picks from it in the order of the rows.
+        between = len(self._texts) + 1
+        cell = self._count * between
+        runs = np.empty((self._count, between), np.int64)
+        runs[:, :-1] = self._starts[self._texts].T
+        runs[:, -1] = self._ends
+        contents: list[Bytes] = [self._content[: self._size]]
+        offsets: list[Offsets] = [bounds[:1], runs.reshape(-1)]
+        order = np.empty((self._count, 2 * between - 1), np.int64)
+        order[:, ::2] = np.arange(cell).reshape(runs.shape)
+        size = self._size
+        empty: list[tuple[Mask, int]] = []
+        for column, at in zip(range(1, 2 * between, 2), self._texts, strict=False):
+            part = self._parts[at]
+            assert isinstance(part, Texts)
+            first, last = int(part.offsets[0]), int(part.offsets[-1])
+            contents.append(part.content[first:last])
+            offsets.append(part.offsets + (size - first))
+            # The gap before its first offset is a cell too, which nobody picks.
+            order[:, column] = np.arange(cell + 1, cell + 1 + self._count)
+            if part.present is not None:
+                empty.append((~part.present, column))
+            size += last - first
+            cell += self._count + 1
+        offsets.append(np.array([size, size]))
+        for absent, column in empty:
+            order[absent, column] = cell + 1
+        buffers = [None, pa.py_buffer(np.concatenate(offsets).astype(np.int32)), pa.py_buffer(np.concatenate(contents))]
+        cells = pa.Array.from_buffers(pa.binary(), cell + 2, buffers)
+        picked = Texts.of_array(cells.take(pa.array(order.reshape(-1))))
+        return Texts(picked.content, picked.offsets[:: order.shape[1]])
 
-    def spread(self, present: Mask) -> Pieces:
-        """These pieces at the rows where ``present``, in order, and empty ones between them."""
-        before = np.zeros(len(present) + 1, np.int64)
-        np.cumsum(present, out=before[1:])
-        return Pieces(self.content, self.offsets[before])
-
-    def group(self, bounds: Offsets) -> Pieces:
-        """Piece ``i`` of the result is pieces ``bounds[i]`` to ``bounds[i + 1]`` of this, end to end."""
-        return Pieces(self.content, self.offsets[bounds])
+    def _view(self, dtype: str) -> npt.NDArray[Any]:
+        """The content as values that begin at every byte."""
+        width = np.dtype(dtype).itemsize
+        view: npt.NDArray[Any] = np.ndarray((len(self._content) - width + 1,), dtype, self._content, 0, (1,))
+        return view
 
 
-def join(parts: Sequence[Pieces | bytes], count: int) -> Pieces:
-    """Row by row, the pieces of ``parts`` after each other; a ``bytes`` part is the same in each of ``count`` rows."""
-    if len(parts) > _MOST_PARTS:
-        groups = [join(parts[start : start + _MOST_PARTS], count) for start in range(0, len(parts), _MOST_PARTS)]
-        return join(groups, count)
-    runs: list[Pieces] = []
-    grids: list[Pieces] = []
-    for part in parts:
-        pieces = Pieces.constant(part, count) if isinstance(part, bytes) else part
-        if pieces.grid is not None:
-            grids.append(pieces)
-            continue
-        if grids:
-            runs.append(_side_by_side(grids, count))
-            grids = []
-        runs.append(pieces)
-    if grids or not runs:
-        runs.append(_side_by_side(grids, count))
-    if len(runs) == 1:
-        return runs[0]
-    return Pieces.of_array(pc.binary_join_element_wise(*[run.to_array() for run in runs], b""))
+def _merged(parts: Sequence[Pieces], count: int) -> list[Pieces]:
+    """The same pieces, with neighbours of a fixed width that are in the same rows made into one."""
+    merged: list[Pieces] = []
+    for present, alike in groupby(parts, lambda part: (id(part.present), _width(part) > 0)):
+        run = list(alike)
+        merged += [_one_of(run, count)] if present[1] and len(run) > 1 else run
+    return merged
 
 
-def _side_by_side(parts: Sequence[Pieces], count: int) -> Pieces:
-    """One grid of several. Bytes not kept are left out here, so that grids of grids do not carry them along."""
-    grids = [part.grid for part in parts if part.grid is not None]
-    if len(grids) == 1:
-        return parts[0]
-    shape = count, sum(grid.shape[1] for grid in grids)
-    joined = np.empty(shape, np.uint8)
-    keep = None if all(part.keep is None for part in parts) else np.empty(shape, np.bool_)
-    column = 0
-    for part, grid in zip(parts, grids, strict=True):
-        stop = column + grid.shape[1]
-        # Piece by piece: byte by byte it would take three times as long.
-        piece = f"V{grid.shape[1]}"
-        joined[:, column:stop].view(piece)[...] = grid.view(piece)
-        if keep is not None:
-            keep[:, column:stop] = True if part.keep is None else part.keep
-        column = stop
-    pieces = Pieces.of_grid(joined, keep)
-    return pieces if keep is None else Pieces(pieces.content, pieces.offsets)
+def _one_of(run: Sequence[Pieces], count: int) -> Fixed:
+    bounds = list(accumulate(map(_width, run), initial=0))
+    same = b"".join(part.piece if isinstance(part, Constant) else bytes(_width(part)) for part in run)
+    grid = np.empty((count, bounds[-1]), np.uint8)
+    grid[:] = np.frombuffer(same, np.uint8)
+    for part, start in zip(run, bounds, strict=False):
+        if isinstance(part, Fixed):
+            np.ndarray((count,), part.values.dtype, grid, start, (bounds[-1],))[...] = part.values
+    return Fixed(grid.view(f"V{bounds[-1]}").reshape(count), run[0].present)
+
+
+def _width(part: Pieces) -> int:
+    """Bytes of each piece, where all have as many; else 0."""
+    if isinstance(part, Constant):
+        return len(part.piece)
+    return int(part.values.itemsize) if isinstance(part, Fixed) else 0

@@ -19,9 +19,9 @@ import pyarrow as pa
 
 from aiopaiio.decimal_text import decimals_from_text, text_from_decimals
 from aiopaiio.errors import MalformedStreamError, SchemaMismatchError, TimestampRangeError
-from aiopaiio.pieces import Pieces, join
+from aiopaiio.pieces import Fixed, Pieces, Texts, Varints, join
 from aiopaiio.schema import SECONDS_NANOS
-from aiopaiio.varints import Positions, StrayError, Wire, read_numbers, signed, unsigned, write_numbers
+from aiopaiio.varints import Positions, StrayError, Wire, read_numbers, signed, unsigned
 
 __all__ = [
     "DELIMITED",
@@ -56,8 +56,11 @@ class CellType(ABC):
     """How the values of one type are read and written; none of the values it sees is NULL."""
 
     wire_type: int = VARINT
-    grids: bool = False
-    """Whether the pieces of these cells are grids, and cells that are not there may be read and written as anything."""
+    reads_absent: bool = False
+    """Whether cells that are not there may be read, as anything."""
+
+    writes_absent: bool = False
+    """Whether cells that are NULL may be written, as anything."""
 
     @abstractmethod
     def read(self, wire: Wire, at: Positions, limits: Positions) -> Cells:
@@ -72,8 +75,11 @@ class CellType(ABC):
         """The position after the one value that begins at ``at``."""
 
     @abstractmethod
-    def write(self, array: pa.Array) -> tuple[Pieces, Pieces]:
-        """The wire bytes and the bytes under the checksum of each cell; ``array`` holds no NULL at its top level."""
+    def write(self, array: pa.Array) -> tuple[list[Pieces], list[Pieces]]:
+        """What each cell is on the wire and under the checksum, as pieces that follow each other.
+
+        ``array`` holds no NULL at its top level, unless :attr:`writes_absent`.
+        """
 
 
 def skip_one_number(content: memoryview, at: int) -> int:
@@ -89,11 +95,6 @@ def read_one_number(content: memoryview, at: int) -> tuple[int, int]:
     return sum((content[place] & 127) << 7 * (place - at) for place in range(at, after)), after
 
 
-def _rows(values: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
-    """The bytes of fixed-width values, one row of a matrix each."""
-    return np.ascontiguousarray(values).view(np.uint8).reshape(len(values), values.dtype.itemsize)
-
-
 def _primitive(arrow_type: pa.DataType, values: npt.NDArray[np.generic]) -> pa.Array:
     return pa.Array.from_buffers(arrow_type, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
 
@@ -107,7 +108,8 @@ def _numpy(array: pa.Array, dtype: str) -> npt.NDArray[Any]:
 class Integers(CellType):
     """All whole numbers, also DATETIME (milliseconds), DATE (days) and INTERVAL_YEAR_MONTH (months)."""
 
-    grids = True
+    reads_absent = True
+    writes_absent = True
 
     def __init__(self, arrow_type: pa.DataType) -> None:
         self._arrow_type = arrow_type
@@ -124,7 +126,7 @@ class Integers(CellType):
                 raise MalformedStreamError(f"the number {wrong} does not fit {self._arrow_type}")
             return _primitive(self._arrow_type, narrow)
 
-        return Cells(array, Pieces.of_grid(_rows(values)), after)
+        return Cells(array, Fixed(values), after)
 
     def skip(self, wire: Wire, at: Positions) -> Positions:
         return read_numbers(wire, at)[1]
@@ -132,19 +134,20 @@ class Integers(CellType):
     def skip_one(self, content: memoryview, at: int) -> int:
         return skip_one_number(content, at)
 
-    def write(self, array: pa.Array) -> tuple[Pieces, Pieces]:
+    def write(self, array: pa.Array) -> tuple[list[Pieces], list[Pieces]]:
         values = _numpy(array, self._dtype).astype(np.int64)
-        return write_numbers(unsigned(values)), Pieces.of_grid(_rows(values))
+        return [Varints(unsigned(values))], [Fixed(values)]
 
 
 class Booleans(CellType):
-    grids = True
+    reads_absent = True
+    writes_absent = True
 
     def read(self, wire: Wire, at: Positions, limits: Positions) -> Cells:
         values = wire.bytes[at]
-        if (values > 1).any():
+        if np.count_nonzero(values > 1):
             raise StrayError("a boolean other than 0 and 1")
-        return Cells(lambda: pa.array(values.view(np.bool_)), Pieces.of_grid(_rows(values)), at + 1)
+        return Cells(lambda: pa.array(values.view(np.bool_)), Fixed(values), at + 1)
 
     def skip(self, wire: Wire, at: Positions) -> Positions:
         return at + 1
@@ -152,13 +155,14 @@ class Booleans(CellType):
     def skip_one(self, content: memoryview, at: int) -> int:
         return at + 1
 
-    def write(self, array: pa.Array) -> tuple[Pieces, Pieces]:
-        pieces = Pieces.of_grid(_rows(array.fill_null(False).to_numpy(zero_copy_only=False).view(np.uint8)))
+    def write(self, array: pa.Array) -> tuple[list[Pieces], list[Pieces]]:
+        pieces: list[Pieces] = [Fixed(array.fill_null(False).to_numpy(zero_copy_only=False).view(np.uint8))]
         return pieces, pieces
 
 
 class Floats(CellType):
-    grids = True
+    reads_absent = True
+    writes_absent = True
 
     def __init__(self, arrow_type: pa.DataType) -> None:
         self._arrow_type = arrow_type
@@ -168,7 +172,7 @@ class Floats(CellType):
     def read(self, wire: Wire, at: Positions, limits: Positions) -> Cells:
         words = wire.words64 if self.width == 8 else wire.words32
         values = words[at]
-        return Cells(lambda: _primitive(self._arrow_type, values), Pieces.of_grid(_rows(values)), at + self.width)
+        return Cells(lambda: _primitive(self._arrow_type, values), Fixed(values), at + self.width)
 
     def skip(self, wire: Wire, at: Positions) -> Positions:
         return at + self.width
@@ -176,8 +180,8 @@ class Floats(CellType):
     def skip_one(self, content: memoryview, at: int) -> int:
         return at + self.width
 
-    def write(self, array: pa.Array) -> tuple[Pieces, Pieces]:
-        pieces = Pieces.of_grid(_rows(_numpy(array, f"<f{self.width}")))
+    def write(self, array: pa.Array) -> tuple[list[Pieces], list[Pieces]]:
+        pieces: list[Pieces] = [Fixed(_numpy(array, f"<f{self.width}"))]
         return pieces, pieces
 
 
@@ -185,13 +189,14 @@ class Strings(CellType):
     """Length and bytes. Text is never decoded: MaxCompute's strings need not be UTF-8, and come back as they were."""
 
     wire_type = DELIMITED
+    writes_absent = True
 
     def __init__(self, arrow_type: pa.DataType) -> None:
         self._arrow_type = arrow_type
 
     def read(self, wire: Wire, at: Positions, limits: Positions) -> Cells:
         starts, ends = _string_bounds(wire, at)
-        if (ends > limits).any():
+        if np.count_nonzero(ends > limits):
             raise StrayError("a string that goes beyond its record", beyond=True)
         # An array of the strings and of all that lies between them, from which Arrow copies every other cell.
         bounds = np.empty(2 * len(at) + 1, np.int32)
@@ -201,7 +206,7 @@ class Strings(CellType):
         buffers = [None, pa.py_buffer(bounds), pa.py_buffer(wire.bytes)]
         everything = pa.Array.from_buffers(pa.binary(), 2 * len(at), buffers)
         strings = everything.take(pa.array(np.arange(0, 2 * len(at), 2)))
-        return Cells(lambda: self._array(strings), Pieces.of_array(strings), ends)
+        return Cells(lambda: self._array(strings), Texts.of_array(strings), ends)
 
     def _array(self, strings: pa.Array) -> pa.Array:
         return strings.view(self._arrow_type)
@@ -213,15 +218,15 @@ class Strings(CellType):
         length, after = read_one_number(content, at)
         return after + length
 
-    def write(self, array: pa.Array) -> tuple[Pieces, Pieces]:
-        content = Pieces.of_array(array)
-        lengths = write_numbers(np.diff(content.offsets).astype(np.uint64))
-        return join([lengths, content], len(array)), content
+    def write(self, array: pa.Array) -> tuple[list[Pieces], list[Pieces]]:
+        texts = Texts.of_array(array)
+        lengths = np.diff(texts.offsets).astype(np.uint64)
+        return [Varints(lengths), texts], [texts]
 
 
 def _string_bounds(wire: Wire, at: Positions) -> tuple[Positions, Positions]:
     lengths, starts = read_numbers(wire, at)
-    if (lengths > np.uint64(wire.size)).any():
+    if np.count_nonzero(lengths > np.uint64(wire.size)):
         raise StrayError("a string longer than the bytes at hand", beyond=True)
     return starts, starts + lengths.view(np.int64)
 
@@ -232,7 +237,7 @@ class Decimals(Strings):
     def _array(self, strings: pa.Array) -> pa.Array:
         return decimals_from_text(strings, self._arrow_type)
 
-    def write(self, array: pa.Array) -> tuple[Pieces, Pieces]:
+    def write(self, array: pa.Array) -> tuple[list[Pieces], list[Pieces]]:
         return super().write(text_from_decimals(array))
 
 
@@ -250,8 +255,8 @@ class SecondsNanos(CellType):
         seconds, nanos = signed(seconds_coded), signed(nanos_coded)
         if (nanos_coded >> np.uint64(32)).any():
             raise StrayError("nanoseconds of more than 32 bits")
-        summed = np.hstack([_rows(seconds), _rows(nanos.astype(np.int32))])
-        return Cells(lambda: self._array(seconds, nanos), Pieces.of_grid(summed), after)
+        summed = join([Fixed(seconds), Fixed(nanos.astype(np.int32))], len(at))
+        return Cells(lambda: self._array(seconds, nanos), summed, after)
 
     def _array(self, seconds: npt.NDArray[np.int64], nanos: npt.NDArray[np.int64]) -> pa.Array:
         # Some writers round instants before 1970 towards zero and leave negative nanoseconds.
@@ -275,7 +280,7 @@ class SecondsNanos(CellType):
     def skip_one(self, content: memoryview, at: int) -> int:
         return skip_one_number(content, skip_one_number(content, at))
 
-    def write(self, array: pa.Array) -> tuple[Pieces, Pieces]:
+    def write(self, array: pa.Array) -> tuple[list[Pieces], list[Pieces]]:
         if pa.types.is_struct(array.type):
             seconds_array, nanos_array = array.flatten()
             if seconds_array.null_count or nanos_array.null_count:
@@ -284,6 +289,5 @@ class SecondsNanos(CellType):
             seconds, nanos = seconds + nanos // _BILLION, nanos % _BILLION
         else:
             seconds, nanos = np.divmod(_numpy(array, "<i8"), _BILLION)
-        summed = np.hstack([_rows(seconds), _rows(nanos.astype(np.int32))])
-        coded = [write_numbers(unsigned(seconds)), write_numbers(unsigned(nanos))]
-        return join(coded, len(array)), Pieces.of_grid(summed)
+        summed: list[Pieces] = [Fixed(seconds), Fixed(nanos.astype(np.int32))]
+        return [Varints(unsigned(seconds)), Varints(unsigned(nanos))], summed

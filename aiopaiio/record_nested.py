@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from aiopaiio.errors import MalformedStreamError, SchemaMismatchError
 from aiopaiio.odps_types import OdpsType
-from aiopaiio.pieces import Pieces, join
+from aiopaiio.pieces import Constant, Fixed, Pieces, Varints, join
 from aiopaiio.record_cells import (
     DELIMITED,
     Booleans,
@@ -28,9 +28,9 @@ from aiopaiio.record_cells import (
     read_one_number,
     skip_one_number,
 )
-from aiopaiio.varints import Positions, StrayError, Wire, read_numbers, write_numbers
+from aiopaiio.varints import Positions, StrayError, Wire, read_numbers
 
-__all__ = ["cell_type", "spread_array"]
+__all__ = ["cell_type", "spread_array", "write_present"]
 
 _FEW = 32  # below so many rows, a step for all of them at once costs more than one for each
 
@@ -63,13 +63,14 @@ class Vectors(CellType):
     def skip_one(self, content: memoryview, at: int) -> int:
         return skip_one_number(content, at) + self._dimension * self._element.width
 
-    def write(self, array: pa.Array) -> tuple[Pieces, Pieces]:
+    def write(self, array: pa.Array) -> tuple[list[Pieces], list[Pieces]]:
         elements = array.flatten()
         counts = np.diff(_offsets(array))
         if (counts != self._dimension).any() or elements.null_count:
             raise SchemaMismatchError(f"a vector of this column has {self._dimension} elements, none of them NULL")
-        content = self._element.write(elements)[0].group(np.arange(len(array) + 1) * self._dimension)
-        return join([write_numbers(counts.astype(np.uint64)), content], len(array)), content
+        each = join(self._element.write(elements)[0], len(elements))
+        content = each.group(np.arange(len(array) + 1) * self._dimension)
+        return [Varints(counts.astype(np.uint64)), content], [content]
 
 
 class Arrays(CellType):
@@ -161,13 +162,14 @@ class Arrays(CellType):
             after = after + 1 if content[after] else self._element.skip_one(content, after + 1)
         return after
 
-    def write(self, array: pa.Array) -> tuple[Pieces, Pieces]:
+    def write(self, array: pa.Array) -> tuple[list[Pieces], list[Pieces]]:
         return self.write_elements(array.flatten(), _offsets(array))
 
-    def write_elements(self, elements: pa.Array, bounds: Positions) -> tuple[Pieces, Pieces]:
+    def write_elements(self, elements: pa.Array, bounds: Positions) -> tuple[list[Pieces], list[Pieces]]:
         wire, summed = _write_flagged(self._element, elements)
-        counts = write_numbers(np.diff(bounds).astype(np.uint64))
-        return join([counts, wire.group(bounds)], len(bounds) - 1), summed.group(bounds)
+        content, under_checksum = join(wire, len(elements)), join(summed, len(elements))
+        counts = Varints(np.diff(bounds).astype(np.uint64))
+        return [counts, content.group(bounds)], [under_checksum.group(bounds)]
 
 
 class Maps(CellType):
@@ -204,13 +206,13 @@ class Maps(CellType):
     def skip_one(self, content: memoryview, at: int) -> int:
         return self._values.skip_one(content, self._keys.skip_one(content, at))
 
-    def write(self, array: pa.Array) -> tuple[Pieces, Pieces]:
+    def write(self, array: pa.Array) -> tuple[list[Pieces], list[Pieces]]:
         offsets = _offsets(array, from_start=False)
         first, count = int(offsets[0]), int(offsets[-1] - offsets[0])
         bounds = offsets - first
         keys = self._keys.write_elements(array.keys.slice(first, count), bounds)
         values = self._values.write_elements(array.items.slice(first, count), bounds)
-        return join([keys[0], values[0]], len(array)), join([keys[1], values[1]], len(array))
+        return [*keys[0], *values[0]], [*keys[1], *values[1]]
 
 
 class Structs(CellType):
@@ -224,7 +226,7 @@ class Structs(CellType):
 
     def read(self, wire: Wire, at: Positions, limits: Positions) -> Cells:
         arrays: list[Callable[[], pa.Array]] = []
-        summed: list[Pieces | bytes] = []
+        summed: list[Pieces] = []
         for child in self._children:
             present = self._present(wire, at)
             where = np.flatnonzero(present)
@@ -259,20 +261,33 @@ class Structs(CellType):
             at = at + 1 if content[at] else child.skip_one(content, at + 1)
         return at
 
-    def write(self, array: pa.Array) -> tuple[Pieces, Pieces]:
+    def write(self, array: pa.Array) -> tuple[list[Pieces], list[Pieces]]:
         written = [_write_flagged(child, cells) for child, cells in zip(self._children, array.flatten(), strict=True)]
-        return join([wire for wire, _ in written], len(array)), join([summed for _, summed in written], len(array))
+        return [piece for wire, _ in written for piece in wire], [piece for _, summed in written for piece in summed]
 
 
-def _write_flagged(cell_type: CellType, array: pa.Array) -> tuple[Pieces, Pieces]:
+def _write_flagged(cell_type: CellType, array: pa.Array) -> tuple[list[Pieces], list[Pieces]]:
     """Cells inside a nested value: NULL is a byte 1, anything else follows a byte 0."""
     if not array.null_count:
         wire, summed = cell_type.write(array)
-        return join([b"\0", wire], len(array)), summed
+        return [Constant(b"\0", len(array)), *wire], summed
     present = array.is_valid().to_numpy(zero_copy_only=False)
+    wire, summed = write_present(cell_type, array, present)
+    return [Fixed((~present).view(np.uint8)), *wire], summed
+
+
+def write_present(
+    cell_type: CellType, array: pa.Array, present: npt.NDArray[np.bool_]
+) -> tuple[list[Pieces], list[Pieces]]:
+    """Write the cells that are not NULL, which is where ``present``; the pieces of the others are empty."""
+    if cell_type.writes_absent:
+        wire, summed = cell_type.write(array)
+        for piece in {*wire, *summed}:
+            piece.present = present
+        return wire, summed
     wire, summed = cell_type.write(array.drop_null())
-    flags = Pieces.of_grid((~present).view(np.uint8)[:, None])
-    return join([flags, wire.spread(present)], len(array)), summed.spread(present)
+    count = len(array) - array.null_count
+    return [join(wire, count).spread(present)], [join(summed, count).spread(present)]
 
 
 def spread_array(array: pa.Array, present: npt.NDArray[np.bool_]) -> pa.Array:

@@ -11,12 +11,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aiopaiio.pieces import Pieces
-
-__all__ = ["PADDING_BYTES", "StrayError", "Wire", "number_bytes", "read_numbers", "signed", "unsigned", "write_numbers"]
+__all__ = [
+    "LONGEST_NUMBER_BYTES",
+    "PADDING_BYTES",
+    "Numbers",
+    "Positions",
+    "StrayError",
+    "Wire",
+    "number_bytes",
+    "number_words",
+    "read_numbers",
+    "signed",
+    "unsigned",
+]
 
 Positions = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.uint64]
+
+LONGEST_NUMBER_BYTES = 10
 
 PADDING_BYTES = 32
 """Zero bytes kept after the data, so that a number cut at its end can be read as a whole word."""
@@ -24,6 +36,8 @@ PADDING_BYTES = 32
 _ONES = np.uint64(0x0101010101010101)
 _TOPS = np.uint64(0x8080808080808080)
 _LOWS = np.uint64(0x7F7F7F7F7F7F7F7F)
+_GOING_ON = np.array([sum(0x80 << 8 * at for at in range(min(width - 1, 8))) for width in range(11)], np.uint64)
+"""The top bits of a word that is a number of so many bytes."""
 
 
 class StrayError(Exception):
@@ -61,7 +75,7 @@ class Wire:
 def read_numbers(wire: Wire, at: Positions) -> tuple[Numbers, Positions]:
     """The varints that begin at ``at``, and the positions after them."""
     first = wire.bytes[at]
-    if (first < 128).all():
+    if not np.count_nonzero(first > 127):
         return first.astype(np.uint64), at + 1
     word = wire.words64[at]
     stops = ~word & _TOPS
@@ -76,7 +90,7 @@ def read_numbers(wire: Wire, at: Positions) -> tuple[Numbers, Positions]:
     if greatest >> 32:
         number = number & np.uint64(0x000000000FFFFFFF) | (number & np.uint64(0x0FFFFFFF00000000)) >> np.uint64(4)
     length = ((used & _ONES) * _ONES >> np.uint64(56)).view(np.int64)
-    if not stop.all():
+    if np.count_nonzero(stop) < len(stop):
         long = np.flatnonzero(stop == 0)
         ninth, tenth = wire.bytes[at[long] + 8].astype(np.uint64), wire.bytes[at[long] + 9].astype(np.uint64)
         has_tenth = ninth >> np.uint64(7)
@@ -98,21 +112,28 @@ def unsigned(values: npt.NDArray[np.int64]) -> Numbers:
     return (values << 1 ^ values >> 63).view(np.uint64)
 
 
-def write_numbers(numbers: Numbers) -> Pieces:
-    """The varints of ``numbers``, one piece each."""
-    widest = max(1, -(-int(numbers.max(initial=0)).bit_length() // 7))
-    rows = np.empty((len(numbers), widest), np.uint8)
-    lengths = np.ones(len(numbers), np.int64)
-    rest = numbers
-    for place in range(widest):
-        low = (rest & np.uint64(127)).astype(np.uint8)
-        rest = rest >> np.uint64(7)
-        more = rest > 0
-        rows[:, place] = low | more.astype(np.uint8) << 7
-        lengths += more
-    if widest == 1:
-        return Pieces.of_grid(rows)
-    return Pieces.of_grid(rows, np.arange(widest) < lengths[:, None])
+def number_words(numbers: Numbers) -> tuple[Numbers, npt.NDArray[np.uint8] | None, npt.NDArray[np.uint8]]:
+    """The varints of ``numbers``: the first eight bytes of each as a word, the ninth, and how many bytes it has.
+
+    There are no ninth bytes (None) unless a number needs one. A tenth byte follows, and is 1, where its top bit is set.
+    """
+    greatest = int(numbers.max(initial=0))
+    widths = np.ones(numbers.shape, np.uint8)
+    for bits in range(7, greatest.bit_length(), 7):
+        widths += numbers >= np.uint64(1 << bits)
+    # The reverse of what read_numbers does: 1 group of 56 bits to 2 of 28, 4 of 14, 8 of 7.
+    words = numbers
+    if greatest >> 56:
+        words = words & np.uint64((1 << 56) - 1)
+    if greatest >> 28:
+        words = words & np.uint64(0x000000000FFFFFFF) | (words & np.uint64(0x00FFFFFFF0000000)) << np.uint64(4)
+    if greatest >> 14:
+        words = words & np.uint64(0x00003FFF00003FFF) | (words & np.uint64(0x0FFFC0000FFFC000)) << np.uint64(2)
+    if greatest >> 7:
+        words = words & np.uint64(0x007F007F007F007F) | (words & np.uint64(0x3F803F803F803F80)) << np.uint64(1)
+        words = words | _GOING_ON[widths]
+    tails = (numbers >> np.uint64(56)).astype(np.uint8) if greatest >> 56 else None
+    return words, tails, widths
 
 
 def number_bytes(number: int) -> bytes:

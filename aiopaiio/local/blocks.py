@@ -14,7 +14,7 @@ from aiopaiio.errors import DataError
 from aiopaiio.local.answers import Refused
 from aiopaiio.local.limits import Limits
 from aiopaiio.local.storage import BlockWriter, Store, Upload
-from aiopaiio.record_stream import RecordStreamDecoder
+from aiopaiio.record_decoder import RecordStreamDecoder
 from aiopaiio.schema import arrow_schema
 
 __all__ = ["BlockReceiver"]

@@ -17,7 +17,7 @@ import pyarrow as pa
 from aiopaiio.arrow_stream import ArrowStreamEncoder
 from aiopaiio.compression import compressor
 from aiopaiio.local.faults import ShortBody
-from aiopaiio.record_stream import RecordStreamEncoder
+from aiopaiio.record_encoder import RecordStreamEncoder
 from aiopaiio.schema import Column, arrow_schema
 
 __all__ = ["CHUNK_BYTES", "Piece", "RowForm", "row_pieces"]

@@ -12,7 +12,8 @@ from aiopaiio.arrow_stream import ArrowStreamDecoder, ArrowStreamEncoder
 from aiopaiio.compression import compressor, decompressor
 from aiopaiio.local import LocalService
 from aiopaiio.local.faults import Fault, FlipBit, ShortBody
-from aiopaiio.record_stream import RecordStreamDecoder, RecordStreamEncoder
+from aiopaiio.record_decoder import RecordStreamDecoder
+from aiopaiio.record_encoder import RecordStreamEncoder
 from aiopaiio.schema import Column, arrow_schema
 
 from .conftest import HASTY

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 
 from aiopaiio.arrow_stream import ArrowStreamDecoder, ArrowStreamEncoder
-from aiopaiio.record_stream import RecordStreamDecoder, RecordStreamEncoder
+from aiopaiio.record_decoder import RecordStreamDecoder
+from aiopaiio.record_encoder import RecordStreamEncoder
 from aiopaiio.schema import Column, arrow_schema
 from aiopaiio.varints import number_bytes
 

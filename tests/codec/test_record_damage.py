@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aiopaiio.errors import ChecksumError, DataError, MalformedStreamError, TruncatedStreamError
-from aiopaiio.record_stream import RecordStreamDecoder, RecordStreamEncoder
+from aiopaiio.record_decoder import RecordStreamDecoder
+from aiopaiio.record_encoder import RecordStreamEncoder
 from aiopaiio.schema import Column, arrow_schema
 
 COLUMNS = (

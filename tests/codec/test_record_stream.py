@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from aiopaiio.errors import MalformedStreamError, SchemaMismatchError, TimestampRangeError
 from aiopaiio.record_cells import Strings
-from aiopaiio.record_stream import RecordStreamDecoder, RecordStreamEncoder
+from aiopaiio.record_decoder import RecordStreamDecoder
+from aiopaiio.record_encoder import RecordStreamEncoder
 from aiopaiio.schema import SECONDS_NANOS, Column, arrow_schema
 from aiopaiio.varints import StrayError, Wire, number_bytes
 

@@ -7,7 +7,8 @@ from codec_rows import FLAT_TYPES, batches
 from hypothesis import HealthCheck, given, settings
 from pyodps_peer import read_records, written_records
 
-from aiopaiio.record_stream import RecordStreamDecoder, RecordStreamEncoder
+from aiopaiio.record_decoder import RecordStreamDecoder
+from aiopaiio.record_encoder import RecordStreamEncoder
 from aiopaiio.schema import Column
 
 # PyODPS turns JSON into Python values and back, and reads CHAR and VARCHAR as it reads STRING.

@@ -28,7 +28,7 @@ from aiopaiio.local import (
     WrongRowCount,
 )
 from aiopaiio.local.faults import Action
-from aiopaiio.record_stream import RecordStreamDecoder
+from aiopaiio.record_decoder import RecordStreamDecoder
 from aiopaiio.schema import Column, arrow_schema
 from fixtures.signed_http import SignedHttp, arrow_body, ids_of, signed_http
 

@@ -13,7 +13,8 @@ import pytest
 from aiopaiio.local import Fault, Faults, Limits, LocalService, Stall, serve
 from aiopaiio.local.answers import Refused
 from aiopaiio.local.limits import Quotas
-from aiopaiio.record_stream import RecordStreamDecoder, RecordStreamEncoder
+from aiopaiio.record_decoder import RecordStreamDecoder
+from aiopaiio.record_encoder import RecordStreamEncoder
 from aiopaiio.schema import Column, arrow_schema
 from fixtures.signed_http import SignedHttp, arrow_body, ids_of, signed_http
 

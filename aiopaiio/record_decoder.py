@@ -1,4 +1,4 @@
-"""The record wire form: a body in pieces -> ``pyarrow.RecordBatch``, and the reverse. No I/O.
+"""The record wire form: a body in pieces -> ``pyarrow.RecordBatch``. No I/O.
 
 A record is its fields in column order, NULL ones left out, then an end mark with the CRC32C of its values. A footer
 with the number of records and the CRC32C of all their checksums closes the stream; a body without it is not whole.
@@ -11,70 +11,40 @@ was right is decided by the fields and the checksum of every record, so nothing 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
 from crc32c import crc32c
 
-from aiopaiio.errors import ChecksumError, MalformedStreamError, SchemaMismatchError, TruncatedStreamError
-from aiopaiio.odps_types import OdpsType
-from aiopaiio.pieces import Mask, Pieces, join
-from aiopaiio.record_cells import CellType, read_one_number
-from aiopaiio.record_nested import cell_type, spread_array
-from aiopaiio.schema import Column, arrow_schema, arrow_type
-from aiopaiio.varints import Positions, StrayError, Wire, number_bytes, read_numbers, write_numbers
+from aiopaiio.errors import ChecksumError, MalformedStreamError, TruncatedStreamError
+from aiopaiio.pieces import Constant, Mask, Pieces
+from aiopaiio.record_cells import read_one_number
+from aiopaiio.record_fields import (
+    END_METRICS,
+    END_RECORD,
+    META_CHECKSUM,
+    META_COUNT,
+    METRICS,
+    Field,
+    metrics_checksum,
+    record_checksums,
+)
+from aiopaiio.record_nested import spread_array
+from aiopaiio.schema import Column, arrow_schema
+from aiopaiio.varints import Positions, StrayError, Wire, read_numbers
 
-__all__ = ["MAX_RECORD_BYTES", "RecordStreamDecoder", "RecordStreamEncoder"]
+__all__ = ["MAX_RECORD_BYTES", "RecordStreamDecoder"]
 
 MAX_RECORD_BYTES = 256 << 20
 """Bound of one record. Checksummed bytes are at most six times the wire bytes, so their offsets fit 32 bits."""
-
-# Field numbers beyond any column's, all with wire type 0.
-_END_RECORD = number_bytes(33553408 << 3)
-_META_COUNT = number_bytes(33554430 << 3)
-_META_CHECKSUM = number_bytes(33554431 << 3)
-_END_METRICS = number_bytes(33554176 << 3)
-_METRICS = number_bytes(1 << 3 | 2)
 
 _MOST_ROWS = 1 << 14
 _GATHER_BYTES = 1 << 20
 _GATHER_BYTES_PER_COLUMN = 16 << 10  # a step costs time for each column, so wide tables need many rows in it
 _CHECKSUM_BYTES = 10  # some writers extend the sign of a checksum to 64 bits
 _SIGN = np.uint64(0xFFFFFFFF00000000)
-
-
-@dataclass(frozen=True, slots=True)
-class _Field:
-    """One column on the wire: its tag and its cells."""
-
-    column: Column
-    type: pa.DataType
-    cells: CellType
-    tag: bytes
-    summed_number: bytes
-
-    @classmethod
-    def of(cls, column: Column, number: int, arrow: pa.DataType) -> _Field:
-        odps_type: OdpsType = column.odps_type
-        cells = cell_type(odps_type, arrow)
-        return cls(column, arrow, cells, number_bytes(number << 3 | cells.wire_type), number.to_bytes(4, "little"))
-
-    def present(self, wire: Wire, at: Positions) -> Mask:
-        """At which positions the tag of this column stands."""
-        wanted = int.from_bytes(self.tag, "little")
-        match len(self.tag):
-            case 1:
-                here = wire.bytes[at]
-            case 2:
-                here = wire.words16[at]
-            case width:
-                here = wire.words32[at] & np.uint32((1 << 8 * width) - 1)
-        found: Mask = here == wanted
-        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +75,7 @@ class RecordStreamDecoder:
     ) -> None:
         self._schema = arrow_schema(columns, wide_timestamps=wide_timestamps)
         pairs = zip(columns, self._schema.types, strict=True)
-        self._fields = [_Field.of(column, number, arrow) for number, (column, arrow) in enumerate(pairs, 1)]
+        self._fields = [Field.of(column, number, arrow) for number, (column, arrow) in enumerate(pairs, 1)]
         self._max_record_bytes = max_record_bytes
         self._pending = bytearray()
         self._gather_bytes = max(_GATHER_BYTES, _GATHER_BYTES_PER_COLUMN * len(self._fields))
@@ -138,7 +108,7 @@ class RecordStreamDecoder:
         """The body has ended: return its last records and check the footer."""
         batches = self._drain(final=True)
         footer = bytes(self._pending)
-        if not _META_COUNT.startswith(footer[: len(_META_COUNT)]):
+        if not META_COUNT.startswith(footer[: len(META_COUNT)]):
             self._read_one(Wire(footer), 0, final=True)  # says what is wrong with it
         self._read_footer(footer)
         self._pending.clear()
@@ -193,7 +163,7 @@ class RecordStreamDecoder:
 
     def _read_one(self, wire: Wire, position: int, *, final: bool) -> _Rows | None:
         """The record at ``position``, ending wherever its fields do; None when there is none, or not all of it yet."""
-        if wire.view[position : position + 4] == _META_COUNT:
+        if wire.view[position : position + 4] == META_COUNT:
             return None
         try:
             rows = self._read(wire, np.array([position]), np.array([wire.size]))
@@ -207,7 +177,7 @@ class RecordStreamDecoder:
             if beyond:
                 raise TruncatedStreamError(f"the body ended inside record {self._row_count}") from error
             raise MalformedStreamError(f"record {self._row_count} is damaged: {error}") from error
-        if wire.view[end : end + 4] != _END_RECORD:
+        if wire.view[end : end + 4] != END_RECORD:
             raise MalformedStreamError(f"record {self._row_count} is damaged: a field that is not due")
         if _after_mark(wire, end) > wire.size:
             if not final:
@@ -224,38 +194,36 @@ class RecordStreamDecoder:
         count = len(starts)
         at = starts
         made: list[Callable[[], pa.Array]] = []
-        summed: list[Pieces | bytes] = []
+        summed: list[Pieces] = []
         for field in self._fields:
             present = field.present(wire, at)
-            if present.all():
+            present_count = np.count_nonzero(present)  # all() and any() take several times as long for few rows
+            if present_count == count:
                 cells = field.cells.read(wire, at + len(field.tag), limits)
                 at = cells.after
                 made.append(cells.array)
-                summed += [field.summed_number, cells.summed]
-            elif not present.any():
+                summed += [Constant(field.summed_number, count), cells.summed]
+            elif not present_count:
                 made.append(lambda field=field: pa.nulls(count, field.type))  # type: ignore[misc]
-            elif field.cells.grids:
+            elif field.cells.reads_absent:
                 # Where the field is missing a zero is read, from the padding after all bytes.
                 cells = field.cells.read(wire, np.where(present, at + len(field.tag), wire.size), limits)
                 at = np.where(present, cells.after, at)
                 made.append(lambda cells=cells, present=present: _masked(cells.array(), present))  # type: ignore[misc]
-                number = Pieces.constant(field.summed_number, count)
-                summed += [number.only(present), cells.summed.only(present)]
+                cells.summed.present = present
+                summed += [Constant(field.summed_number, count, present), cells.summed]
             else:
                 where = np.flatnonzero(present)
                 cells = field.cells.read(wire, at[where] + len(field.tag), limits[where])
                 at = at.copy()
                 at[where] = cells.after
                 made.append(lambda cells=cells, present=present: spread_array(cells.array(), present))  # type: ignore[misc]
-                summed.append(join([field.summed_number, cells.summed], len(where)).spread(present))
-        joined = join(summed, count)
-        content, bounds = joined.content.data, joined.offsets.tolist()
-        checksums = [crc32c(content[start:stop]) for start, stop in pairwise(bounds)]
-        return _Rows(lambda: [make() for make in made], checksums, at)
+                summed += [Constant(field.summed_number, count, present), cells.summed.spread(present)]
+        return _Rows(lambda: [make() for make in made], record_checksums(summed, count), at)
 
     def _accept(self, wire: Wire, rows: _Rows) -> None:
         """Compare the records' checksums with those after their end marks, and count them."""
-        sent, _ = read_numbers(wire, rows.ends + len(_END_RECORD))
+        sent, _ = read_numbers(wire, rows.ends + len(END_RECORD))
         computed = np.array(rows.checksums, np.uint64)
         wrong = (sent != computed) & ((sent != computed | _SIGN) | (computed >> np.uint64(31) == 0))
         if wrong.any():
@@ -269,12 +237,12 @@ class RecordStreamDecoder:
     def _read_footer(self, footer: bytes) -> None:
         view = memoryview(footer)
         try:
-            position = _expect(view, 0, _META_COUNT, f"record {self._row_count} or the footer")
+            position = _expect(view, 0, META_COUNT, f"record {self._row_count} or the footer")
             coded, position = read_one_number(view, position)
             count = coded >> 1 ^ -(coded & 1)
-            if view[position : position + 1] == _METRICS:
+            if view[position : position + 1] == METRICS:
                 position = self._read_metrics(view, position + 1)
-            position = _expect(view, position, _META_CHECKSUM, "the checksum of all records")
+            position = _expect(view, position, META_CHECKSUM, "the checksum of all records")
             checksum, position = read_one_number(view, position)
         except IndexError as error:
             raise TruncatedStreamError(
@@ -293,9 +261,9 @@ class RecordStreamDecoder:
         if length > len(view) - position:
             raise IndexError(length)
         metrics = view[position : position + length]
-        position = _expect(view, position + length, _END_METRICS, "the end of the metrics")
+        position = _expect(view, position + length, END_METRICS, "the end of the metrics")
         checksum, position = read_one_number(view, position)
-        if checksum not in _spellings(crc32c(metrics, crc32c(b"\1\0\0\0"))):
+        if checksum not in _spellings(metrics_checksum(metrics)):
             raise ChecksumError("the metrics in the footer are damaged")
         return position
 
@@ -308,17 +276,17 @@ def _masked(array: pa.Array, present: Mask) -> pa.Array:
 
 def _segments(wire: Wire, *, final: bool) -> tuple[Positions, Positions]:
     """Where records seem to begin, and where their end marks stand."""
-    last = np.flatnonzero(wire.bytes[3 : wire.size] == _END_RECORD[3])
-    marks = last[wire.words32[last] == int.from_bytes(_END_RECORD, "little")]
+    last = np.flatnonzero(wire.bytes[3 : wire.size] == END_RECORD[3])
+    marks = last[wire.words32[last] == int.from_bytes(END_RECORD, "little")]
     if not final:
         # The checksum has to be here too; with fewer bytes after the mark it may go on.
-        marks = marks[marks <= wire.size - len(_END_RECORD) - _CHECKSUM_BYTES]
+        marks = marks[marks <= wire.size - len(END_RECORD) - _CHECKSUM_BYTES]
     if not len(marks):
         return marks, marks
-    lengths = _checksum_lengths(wire, marks + len(_END_RECORD))
+    lengths = _checksum_lengths(wire, marks + len(END_RECORD))
     starts = np.empty_like(marks)
     starts[0] = 0
-    starts[1:] = (marks + len(_END_RECORD) + lengths)[:-1]
+    starts[1:] = (marks + len(END_RECORD) + lengths)[:-1]
     return starts, marks
 
 
@@ -336,7 +304,7 @@ def _checksum_lengths(wire: Wire, at: Positions) -> Positions:
 
 def _after_mark(wire: Wire, mark: int) -> int:
     """Where the next record begins after the end mark at ``mark``."""
-    start = mark + len(_END_RECORD)
+    start = mark + len(END_RECORD)
     return start + int(_checksum_lengths(wire, np.array([start]))[0])
 
 
@@ -353,76 +321,3 @@ def _expect(view: memoryview, position: int, tag: bytes, what: str) -> int:
     if tag.startswith(here):
         raise IndexError(position)
     raise MalformedStreamError(f"{what} is due where something else stands")
-
-
-# ------------------------------------------------------------------------------------------------------------- encoder
-
-
-class RecordStreamEncoder:
-    """Encodes one body from batches with the given columns; what is returned is to be sent in order.
-
-    TIMESTAMP columns of a batch may be in either of their Arrow types.
-    """
-
-    def __init__(self, columns: Sequence[Column]) -> None:
-        self._columns = tuple(columns)
-        self._fields: dict[tuple[int, pa.DataType], _Field] = {}
-        self._row_count = 0
-        self._checksum_of_checksums = 0
-
-    def encode(self, batch: pa.RecordBatch) -> bytes:
-        """Encode one batch; raises :class:`SchemaMismatchError` when its columns are not those of the encoder."""
-        if batch.num_columns != len(self._columns):
-            raise SchemaMismatchError(f"a batch of {batch.num_columns} columns where {len(self._columns)} are due")
-        fields = [self._field(place, batch.schema.field(place)) for place in range(batch.num_columns)]
-        step_rows = max(1, min(_MOST_ROWS, (16 << 20) * batch.num_rows // max(1, batch.nbytes)))
-        return b"".join(
-            self._encode(batch.slice(start, step_rows), fields) for start in range(0, batch.num_rows, step_rows)
-        )
-
-    def finish(self, *, metrics: dict[str, int] | None = None) -> bytes:
-        """The footer. ``metrics`` are for downloads, and only for clients that say they speak version 6 or later."""
-        parts = [_META_COUNT, number_bytes(self._row_count << 1)]
-        if metrics is not None:
-            text = json.dumps(metrics).encode()
-            checksum = crc32c(text, crc32c(b"\1\0\0\0"))
-            parts += [_METRICS, number_bytes(len(text)), text, _END_METRICS, number_bytes(checksum)]
-        return b"".join([*parts, _META_CHECKSUM, number_bytes(self._checksum_of_checksums)])
-
-    def _field(self, place: int, field: pa.Field[pa.DataType]) -> _Field:
-        column = self._columns[place]
-        known = self._fields.get((place, field.type))
-        if known is None:
-            accepted = [arrow_type(column.type, wide_timestamps=wide) for wide in (False, True)]
-            if field.type not in accepted:
-                raise SchemaMismatchError(f"column {column.name} is {column.type}: {accepted[0]}, not {field.type}")
-            known = self._fields[(place, field.type)] = _Field.of(column, place + 1, field.type)
-        return known
-
-    def _encode(self, batch: pa.RecordBatch, fields: Sequence[_Field]) -> bytes:
-        count = batch.num_rows
-        sent: list[Pieces | bytes] = []
-        summed: list[Pieces | bytes] = []
-        for place, field in enumerate(fields):
-            array = batch.column(place)
-            if not array.null_count:
-                wire, cells = field.cells.write(array)
-                sent += [field.tag, wire]
-                summed += [field.summed_number, cells]
-            elif array.null_count < count:
-                present = array.is_valid().to_numpy(zero_copy_only=False)
-                if field.cells.grids:
-                    wire, cells = field.cells.write(array)
-                    sent += [Pieces.constant(field.tag, count).only(present), wire.only(present)]
-                    summed += [Pieces.constant(field.summed_number, count).only(present), cells.only(present)]
-                    continue
-                wire, cells = field.cells.write(array.drop_null())
-                sent.append(join([field.tag, wire], wire.count).spread(present))
-                summed.append(join([field.summed_number, cells], wire.count).spread(present))
-        joined = join(summed, count)
-        content, bounds = joined.content.data, joined.offsets.tolist()
-        checksums = np.array([crc32c(content[start:stop]) for start, stop in pairwise(bounds)], np.uint32)
-        self._checksum_of_checksums = crc32c(checksums.astype("<u4").tobytes(), self._checksum_of_checksums)
-        self._row_count += count
-        records = join([*sent, _END_RECORD, write_numbers(checksums.astype(np.uint64))], count)
-        return bytes(records.content.data)
