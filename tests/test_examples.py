@@ -93,6 +93,7 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
     return load
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_help_says_what_it_is(machine: Machine, name: str) -> None:
     assert "odps://" in machine.run(name, "--help")

@@ -114,15 +114,24 @@ async def arm(local_service: LocalService, phase: str, action: Action, read) -> 
 
 
 QUICK_PHASES = {"arrow": {"create", "middle"}, "record": {"several"}}
+# A stall takes a time-out.
+QUICK_STALLS = {("middle", "stall-before", "arrow"), ("middle", "stall-inside", "arrow")}
+
+
+def is_quick(phase: str, name: str, wire_form: str) -> bool:
+    if name.startswith("stall") and name != "stall-briefly":
+        return (phase, name, wire_form) in QUICK_STALLS
+    return phase in QUICK_PHASES[wire_form]
+
+
 ONE_FAULT = [
     pytest.param(
         phase,
         name,
         wire_form,
-        # Stalls take a time-out each; those in the Arrow form stay among the quick ones.
-        marks=[] if phase in quick and (wire_form, name[:5]) != ("record", "stall") else pytest.mark.slow,
+        marks=[] if is_quick(phase, name, wire_form) else pytest.mark.slow,
     )
-    for wire_form, quick in QUICK_PHASES.items()
+    for wire_form in QUICK_PHASES
     for phase in PHASES
     for name, case in CASES.items()
     if possible(phase, case)
@@ -168,7 +177,12 @@ FOREVER_ROWS = {
 
 
 STAYING = [
-    pytest.param(operation, name, wire_form, marks=[] if wire_form == "arrow" else pytest.mark.slow)
+    pytest.param(
+        operation,
+        name,
+        wire_form,
+        marks=[] if wire_form == "arrow" and operation != "tunnel_lookup" else pytest.mark.slow,
+    )
     for wire_form in ("arrow", "record")
     for operation in ("tunnel_lookup", "create_download", "read_rows")
     for name in (*FOREVER, *(FOREVER_ROWS if operation == "read_rows" else ()))
@@ -217,6 +231,7 @@ async def test_every_compression_heals(client, make_table, local_service: LocalS
                 assert local_service.faults.log.pop().fault.action is action
 
 
+@pytest.mark.slow
 async def test_the_service_asks_to_wait(connect, make_table, local_service: LocalService, caplog) -> None:
     path = await make_table(COLUMNS, ROWS)
     for operation in ("create_download", "read_rows"):

@@ -63,8 +63,9 @@ def decoded(wire_form: str, encoding: str, body: bytes, piece_bytes: int) -> lis
     batches: list[pa.RecordBatch] = []
     for start in range(0, len(body), piece_bytes):
         for part in undo.decompress(body[start : start + piece_bytes]):
-            batches += decoder.feed(part)
-            if batches:
+            new = decoder.feed(part)
+            batches += new
+            if new:
                 # Whatever is given out before the end is proven.
                 given = pa.Table.from_batches(batches)
                 assert given.to_pylist() == ROWS.slice(0, given.num_rows).to_pylist()

@@ -82,12 +82,23 @@ async def check(client, path: str, error: errors.Error | None) -> None:
 
 
 QUICK_PHASES = {"create", "middle-block", "commit"}
+# A stall takes a time-out.
+STALLS = {"stall-before", "stall-the-answer"}
+QUICK_STALLS = {("middle-block", "stall-before"), ("commit", "stall-the-answer")}
+ONE_FAULT = [
+    pytest.param(
+        phase,
+        name,
+        marks=[]
+        if (phase, name) in QUICK_STALLS or (phase in QUICK_PHASES and name not in STALLS)
+        else pytest.mark.slow,
+    )
+    for phase in PHASES
+    for name in CASES
+]
 
 
-@pytest.mark.parametrize(
-    "phase", [pytest.param(phase, marks=[] if phase in QUICK_PHASES else pytest.mark.slow) for phase in PHASES]
-)
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(("phase", "name"), ONE_FAULT)
 async def test_one_fault(connect, client, make_table, local_service: LocalService, phase: str, name: str) -> None:
     path = await make_table(COLUMNS, BEFORE)
     operation, number, times = PHASES[phase]

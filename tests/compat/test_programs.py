@@ -43,6 +43,7 @@ def test_a_dataset_of_ranks_and_workers(tables: Tables, method: str) -> None:
     assert run_program("ranked_dataset", path, "2", "2", method) == "103 True\n"
 
 
+@pytest.mark.slow
 def test_an_input_for_tensorflow_1(tables: Tables) -> None:
     pytest.importorskip("tensorflow", reason="the program imports it")
     path = tables.new(
@@ -63,7 +64,7 @@ def test_a_negative_sampler(tables: Tables) -> None:
     assert shown == ["('bigint', 'float') 30 " + '{"cat": "c0", "price": 0.0}', "37"]
 
 
-@pytest.mark.parametrize("string_as", ["str", "bytes"])
+@pytest.mark.parametrize("string_as", ["str", pytest.param("bytes", marks=pytest.mark.slow)])
 def test_a_download_into_a_frame(tables: Tables, string_as: str) -> None:
     rows = [(f"n{n:03}", n, n / 2, "x" if n % 2 else None) for n in range(200)]
     table = tables.new("name string, x bigint, y double, note string", rows)

@@ -30,7 +30,7 @@ def nested(text: Any) -> tuple[Any, Any]:
     return ([text, None], {text: text}) if len(text) < MIB else (None, None)
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", ["arrow", pytest.param("record", marks=pytest.mark.slow)])
 def test_every_text_in_both_wire_forms(wide_tables: Tables, form: str) -> None:
     forms = set()
 

@@ -13,7 +13,7 @@ import paiio
 
 from .conftest import Tables, run_python
 
-METHODS = ["fork", "spawn", pytest.param("forkserver", marks=pytest.mark.slow)]
+METHODS = ["fork", *(pytest.param(method, marks=pytest.mark.slow) for method in ("spawn", "forkserver"))]
 
 POOL = """
 import multiprocessing, os, sys

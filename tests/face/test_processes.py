@@ -174,6 +174,7 @@ def test_a_fork_with_an_open_writer(make_table: MakeTable) -> None:
     assert sorted(rows_of(path)) == [(1,), (3,)]
 
 
+@pytest.mark.slow
 def test_forks_while_other_threads_start_and_use_the_bridge(make_table: MakeTable) -> None:
     done = run(
         """
@@ -275,7 +276,7 @@ def test_ctrl_c_in_a_blocked_read(tmp_path: Path) -> None:
     assert (stdout, stderr, process.returncode) == ("interrupted\nasked\n1000\n", "", 0)
 
 
-@pytest.mark.parametrize("ending", ["", "sys.exit(0)", "os._exit(0)"])
+@pytest.mark.parametrize("ending", ["", pytest.param("sys.exit(0)", marks=pytest.mark.slow), "os._exit(0)"])
 def test_an_exit_without_close(make_table: MakeTable, ending: str) -> None:
     path = make_table("a bigint, b string", numbered(50_000))
     done = run(
@@ -316,6 +317,7 @@ def test_an_exit_by_an_error(make_table: MakeTable) -> None:
     assert rows_of(path) == numbered(10)
 
 
+@pytest.mark.slow
 def test_an_embedded_service_and_an_exit_without_close(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = tmp_path / "config.ini"
     config.write_text(f"end_point = local:{tmp_path / 'root'}\n")
