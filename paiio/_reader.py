@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["TableReader"]
 
 _ITERATION_ROWS = 1024
-_MOST_STREAMS = 64
 _STRING_AS_VARIABLE = "PAIIO_STRING_AS"
 
 _INTEGERS = ("tinyint", "smallint", "int", "bigint", "datetime", "interval_year_month")
@@ -69,7 +68,7 @@ class TableReader:
     ) -> None:
         self._closed = True
         string_as = _string_as(string_as, self._usual_string_as)
-        concurrency = min(_count("num_threads", num_threads), _MOST_STREAMS)
+        concurrency = _count("num_threads", num_threads)
         capacity_rows = _count("capacity", capacity)
 
         async def open_it(client: Client) -> AsyncTableReader:

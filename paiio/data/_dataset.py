@@ -14,13 +14,14 @@ import tensorflow as tf
 from aiopaiio.columns import check_column_lists, parse_column_names
 from aiopaiio.errors import UsageError
 from aiopaiio.slicing import RowRange, slice_rows
+from aiopaiio.stream_count import MOST_STREAMS
 from aiopaiio.table_path import parse_paths
 from paiio.data._defaults import Default, parse_default
 from paiio.data._errors import RecordDefaultsError
 from paiio.data._packing import Layout
 from paiio.data._pipeline import build_pipeline, element_spec
 from paiio.data._plan import Order, Plan
-from paiio.data._tables import MOST_STREAMS, Read
+from paiio.data._tables import Read
 
 __all__ = ["TableRecordDataset"]
 

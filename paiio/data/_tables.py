@@ -20,7 +20,7 @@ from paiio.data._defaults import Default
 from paiio.data._errors import RecordDefaultsError
 from paiio.data._selection import Selection
 
-__all__ = ["MOST_STREAMS", "Read", "Rows", "TablesPass", "describe"]
+__all__ = ["Read", "Rows", "TablesPass", "describe"]
 
 _STREAM_BYTES = 64 << 20
 _MOST_BYTES = 1 << 30
@@ -28,8 +28,6 @@ _WAITING_BYTES = 8 << 20
 """What may wait on its way between the threads, so that few crossings carry much."""
 
 _MEASURE_EVERY = 16
-
-MOST_STREAMS = 64
 
 
 @dataclass(frozen=True, slots=True)
