@@ -188,7 +188,8 @@ class ServerError(Error):
     def __str__(self) -> str:
         text = super().__str__()
         label = self.code or f"HTTP {self.status}"
-        return text if text.startswith(label) else f"{label}: {text}"
+        # Whoever shows an exception puts its class before its text.
+        return text if text.startswith(label) or label == type(self).__name__ else f"{label}: {text}"
 
 
 class NoSuchObject(ServerError):

@@ -67,4 +67,4 @@ def test_answers_map_to_classes(code: str, status: int, cls: type[errors.ServerE
     error = errors.server_error(code, status, "text", request_id="R")
     assert type(error) is cls
     assert error.retryable is retryable
-    assert str(error).startswith(code or f"HTTP {status}")
+    assert f"{cls.__name__}: {error}".count(code or f"HTTP {status}") == 1
