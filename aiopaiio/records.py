@@ -20,6 +20,9 @@ _FEW_ROWS = 32
 
 _WINDOW_ROWS = 1024
 _WINDOW_CELLS = 1 << 16
+_NO_ROWS: list[Records | None] = [None] * (_WINDOW_ROWS + 1)
+"""A window in which no row is ready, wherever in it one looks."""
+
 _LEAST_WINDOW_ROWS = 16
 
 _REMEMBERED_ROW_TYPES = 256
@@ -30,6 +33,9 @@ class RecordCursor:
 
     ``push`` batches of one schema at the end, ``take`` rows from the front; ``rows`` are waiting. Nothing is converted
     before its rows are taken. STRING columns become ``str`` or ``bytes`` as ``string_as`` says.
+
+    For one thread at a time; but any thread may :meth:`take_one`, except between :meth:`hold` and the end of the next
+    ``take``, when it finds none.
     """
 
     def __init__(self, schema: pa.Schema, *, string_as: StringAs = "str") -> None:
@@ -42,9 +48,9 @@ class RecordCursor:
         self._window_rows = min(_WINDOW_ROWS, max(_LEAST_WINDOW_ROWS, _WINDOW_CELLS // max(1, len(self._names))))
         self._batches: deque[BatchColumns] = deque()
         self._window: Window | None = None
-        # Of the window: the next row, and for each row the array to cut it from alone.
+        # Of the window: the next row, and for each row the array to cut it from alone, which makes it ready.
         self._at = 0
-        self._of_row: list[Records | None] = [None]
+        self._of_row = _NO_ROWS
 
     def __repr__(self) -> str:
         return f"<RecordCursor {self.rows} rows waiting, {len(self._names)} columns>"
@@ -55,19 +61,33 @@ class RecordCursor:
             self._batches.append(BatchColumns(batch, self._shapes, self._string_as))
             self.rows += batch.num_rows
 
+    def take_one(self) -> Records | None:
+        """The next row if it is converted already; None says that ``take(1)`` may have it."""
+        at = self._at
+        rows = self._of_row[at]
+        if rows is None:
+            return None
+        # Up to here nothing was called, and only in calls and loops does Python let another thread go on: so this row
+        # is nobody else's.
+        self._at = at + 1
+        self.rows -= 1
+        return cut(rows, slice(at, at + 1))
+
+    def hold(self) -> None:
+        """Let :meth:`take_one` find nothing until rows have been taken again."""
+        self._of_row = _NO_ROWS
+
     def take(self, count: int) -> Records:
         """The next ``count`` rows, which must be waiting; ``take(0)`` gives none."""
-        if count == 1:
-            at = self._at
-            rows = self._of_row[at]
-            if rows is not None:
-                self._at = at + 1
-                self.rows -= 1
-                return cut(rows, slice(at, at + 1))
-        return self._take_slowly(count)
+        self.hold()
+        taken = self._take(count)
+        if self._window is not None:
+            self._of_row = self._window.of_row
+        return taken
 
     def skip(self, count: int) -> None:
         """Pass over the next ``count`` rows, which must be waiting."""
+        self.hold()
         self._require(count)
         self._close_window()
         self._advance(count)
@@ -75,11 +95,12 @@ class RecordCursor:
 
     def clear(self) -> None:
         """Forget all waiting rows."""
+        self.hold()
         self._close_window()
         self._batches.clear()
         self.rows = 0
 
-    def _take_slowly(self, count: int) -> Records:
+    def _take(self, count: int) -> Records:
         self._require(count)
         if self._window is None or self._at + count > self._window.rows:
             self._close_window()
@@ -110,13 +131,11 @@ class RecordCursor:
     def _open_window(self) -> None:
         head = self._batches[0]
         self._window = Window(head, head.at, min(head.rows, head.at + self._window_rows), self._row_type)
-        self._of_row = self._window.of_row
 
     def _close_window(self) -> None:
         if self._window is not None:
             self._advance(self._at)
             self._window = None
-            self._of_row = [None]
             self._at = 0
 
     def _advance(self, count: int) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import operator
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +22,7 @@ from aiopaiio.schema import Column
 from paiio._bridge import bridge
 from paiio._client import with_client
 from paiio._end_of_table import OutOfRangeException
+from paiio._turns import Turns
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -29,6 +31,7 @@ __all__ = ["TableReader"]
 
 _ITERATION_ROWS = 1024
 _STRING_AS_VARIABLE = "PAIIO_STRING_AS"
+_T = TypeVar("_T")
 
 _INTEGERS = ("tinyint", "smallint", "int", "bigint", "datetime", "interval_year_month")
 _PYTHON_TYPES = {**dict.fromkeys(_INTEGERS, int), "float": float, "double": float, "boolean": bool}
@@ -47,7 +50,8 @@ class TableReader:
     :func:`aiopaiio.load_config`). Raises :class:`aiopaiio.UsageError` for wrong arguments,
     :class:`aiopaiio.ServerError` when the service refuses, :class:`aiopaiio.TransportError` when it cannot be reached.
 
-    A reader belongs to one thread at a time and does not survive ``fork``: open it in the child.
+    Threads may share a reader: each call gives its thread the next rows, which no other gets. It does not survive
+    ``fork``: open one in the child.
     """
 
     # What other names of this interface have otherwise.
@@ -87,6 +91,7 @@ class TableReader:
         self._reader = with_client(self._bridge, open_it)
         self._bridge.keep(self._reader, self._reader.aclose)
         self._closed = False
+        self._turns = Turns()
         self._cursor = RecordCursor(self._reader.schema, string_as=string_as)
         self._row_count = self._reader.row_count
         # One past the last row, counted from the slice's start, that has come over the bridge.
@@ -112,16 +117,22 @@ class TableReader:
         always given, whatever ``allow_smaller_final_batch`` says. NULL is None, and makes its column a field of
         objects.
         """
-        cursor = self._cursor
-        if 0 < num_records <= cursor.rows and not self._bridge.forked:
-            return cursor.take(num_records)
-        self._check_open()
-        wanted = _count("num_records", num_records)
+        if num_records == 1 and not self._closed and not self._bridge.forked:
+            row = self._cursor.take_one()
+            if row is not None:
+                return row
+        return self._alone(self._take, _count("num_records", num_records))
+
+    def _take(self, wanted: int, least: int = 0) -> Records:
+        """The next ``wanted`` rows; the end if not even ``least`` of them are left."""
+        if least > self._row_count - self._position:
+            raise self._end_of_table(END_OF_TABLE)
         self._receive(wanted)
-        if not cursor.rows and self._received >= self._row_count:
+        rows = self._cursor.rows
+        if not rows and self._received >= self._row_count:
             self._past_end = True
             raise self._end_of_table(END_OF_TABLE)
-        return cursor.take(min(wanted, cursor.rows))
+        return self._cursor.take(min(wanted, rows))
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         """The rows that are left, one by one, as tuples."""
@@ -138,8 +149,9 @@ class TableReader:
         Raises :class:`OutOfRangeException` when that is beyond the end, and when the reader is already past the end:
         when a read or a seek has raised it before.
         """
-        self._check_open()
-        target = _count("offset", offset)
+        self._alone(self._seek, _count("offset", offset))
+
+    def _seek(self, target: int) -> None:
         if self._past_end or target > self._row_count:
             self._past_end = True
             self._cursor.clear()
@@ -208,7 +220,6 @@ class TableReader:
         if self._closed:
             return
         self._closed = True
-        self._cursor.clear()
         if self._bridge.forked:
             return
         try:
@@ -217,6 +228,8 @@ class TableReader:
             pass  # the program is ending, and all connections with it
         finally:
             self._bridge.let_go(self._reader)
+        with suppress(errors.BusyError):
+            self._turns.run(self._cursor.clear)
 
     def __enter__(self) -> Self:
         return self
@@ -238,6 +251,18 @@ class TableReader:
         warnings.warn(f"{self._reader!r} was not closed", ResourceWarning, stacklevel=2, source=self)
         self._bridge.post(self._reader.aclose)
         self._bridge.let_go(self._reader)
+
+    def _alone(self, act: Callable[..., _T], *args: int) -> _T:
+        """What moves the cursor, while no other thread does."""
+        # In a child the lock may be held by a thread that does not exist there.
+        self._check_open()
+        done: _T = self._turns.run(self._if_open, act, *args)
+        return done
+
+    def _if_open(self, act: Callable[..., _T], *args: int) -> _T:
+        self._check_open()
+        self._cursor.hold()
+        return act(*args)
 
     def _check_open(self) -> None:
         if self._bridge.forked:

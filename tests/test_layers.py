@@ -55,7 +55,7 @@ ONLY_IN = {
     "sqlite3": ("aiopaiio.local.storage",),
     "subprocess": (),
     "tensorflow": ("paiio.data", "paiio.compat.tensorflow_io"),
-    "threading": ("paiio._bridge", "aiopaiio.local"),
+    "threading": ("paiio._bridge", "paiio._turns", "aiopaiio.local"),
 }
 NOT_IN_PURE = {"aiohttp", "anyio", "asyncio", "selectors", "socket", "ssl", "threading", "time", "urllib.request"}
 NOT_IN_STORAGE = {"aiohttp", "anyio", "asyncio"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from typing import Any
 
+from aiopaiio.arguments import whole_number
 from aiopaiio.errors import SliceError, UsageError
 from aiopaiio.reader import END_OF_TABLE
 from paiio import python_io
@@ -24,10 +25,10 @@ class TableReader(python_io.TableReader):
         When fewer are left, raises :class:`OutOfRangeException` and takes none of them, unless
         ``allow_smaller_final_batch``; when none is left, always.
         """
-        self._check_open()
-        if not allow_smaller_final_batch and num_records > self._row_count - self._position:
-            raise self._end_of_table(END_OF_TABLE)
-        return super().read(num_records).tolist()
+        if num_records == 1 or allow_smaller_final_batch:
+            return super().read(num_records).tolist()
+        wanted = whole_number("num_records", num_records, least=0)
+        return self._alone(self._take, wanted, wanted).tolist()
 
     def seek(self, offset: int = 0) -> None:
         """Go to the row of this number in the table, from ``start_pos`` on; if negative, so many rows back.
@@ -35,17 +36,20 @@ class TableReader(python_io.TableReader):
         Also after the end. Raises :class:`OutOfRangeException` for a row from ``end_pos`` on,
         :class:`aiopaiio.SliceError` for one before ``start_pos``; the cursor stays where it is then.
         """
-        self._check_open()
         try:
             offset = operator.index(offset)
         except TypeError:
             raise UsageError(f"offset must be a whole number, not {type(offset).__name__}") from None
-        target = self._position + offset if offset < 0 else offset - self.start_pos
-        if target >= self._row_count:
-            raise self._end_of_table(END_OF_TABLE)
-        if target < 0:
-            raise SliceError(
-                f"seek({offset}) leads to row {self.start_pos + target}, before the slice, which begins with row "
-                f"{self.start_pos}"
-            )
-        self._go_to(target)
+
+        def seek_it(offset: int) -> None:
+            target = self._position + offset if offset < 0 else offset - self.start_pos
+            if target >= self._row_count:
+                raise self._end_of_table(END_OF_TABLE)
+            if target < 0:
+                raise SliceError(
+                    f"seek({offset}) leads to row {self.start_pos + target}, before the slice, which begins with row "
+                    f"{self.start_pos}"
+                )
+            self._go_to(target)
+
+        self._alone(seek_it, offset)

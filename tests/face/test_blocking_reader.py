@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -15,6 +18,8 @@ import paiio
 from aiopaiio.local import LocalService
 from aiopaiio.local.faults import Fault, Stall, Status
 from aiopaiio.local.operations import Operation
+from paiio._turns import Turns
+from paiio.compat import common_io
 
 MakeTable = Callable[..., str]
 OutOfRangeException = paiio.python_io.OutOfRangeException
@@ -266,6 +271,59 @@ def test_one_reader_in_each_thread(make_table: MakeTable) -> None:
     for thread in threads:
         thread.join()
     assert [row for slice_id in range(4) for row in found[slice_id]] == numbered(5000)
+
+
+@pytest.mark.parametrize("reader_class", [paiio.TableReader, common_io.TableReader])
+def test_threads_share_a_reader(make_table: MakeTable, reader_class: type[paiio.TableReader]) -> None:
+    path = make_table("a bigint, b string", numbered(20_000))
+    # Rows of two types, so that a window has rows that are not ready.
+    with paiio.TableWriter(path) as writer:
+        writer.write([(number, None if number % 7 else "x") for number in range(20_000, 21_000)])
+    found: list[list[Any]] = []
+
+    def read(counts: Iterator[int]) -> None:
+        rows: list[Any] = []
+        found.append(rows)
+        try:
+            while True:
+                for row in reader.read(next(counts), allow_smaller_final_batch=True):
+                    rows.append(row[0])
+        except paiio.OutOfRangeException:
+            pass
+
+    counts = [itertools.repeat(1), itertools.repeat(1), itertools.repeat(7), itertools.cycle([1, 1000, 2])]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with reader_class(path, capacity=1500) as reader, ThreadPoolExecutor() as threads:
+            list(threads.map(read, counts))
+    finally:
+        sys.setswitchinterval(interval)
+    assert len(found) == 4
+    assert sorted(itertools.chain(*found)) == list(range(21_000))
+    # What one thread was given stands in order.
+    assert all(rows == sorted(rows) for rows in found)
+
+
+def test_a_reader_closed_while_another_thread_reads(service: LocalService, make_table: MakeTable) -> None:
+    path = make_table("a bigint, b string", numbered(10))
+    service.faults.add(Fault("read_rows", Stall(), when=lambda _: asked.set() or True))
+    asked = threading.Event()
+    with paiio.TableReader(path) as reader, ThreadPoolExecutor() as threads:
+        reading = threads.submit(reader.read, 5)
+        asked.wait()
+        waiting = threads.submit(reader.read, 5)
+        reader.close()
+        for read in (reading, waiting):
+            with pytest.raises(aiopaiio.ClosedError):
+                read.result()
+
+
+def test_a_signal_handler_does_not_wait_for_what_it_interrupted() -> None:
+    turns = Turns()
+    with pytest.raises(aiopaiio.BusyError):
+        turns.run(turns.run, list)
+    assert turns.run(list) == []
 
 
 def test_rows_before_an_error_are_not_lost_and_a_seek_goes_on(service: LocalService, make_table: MakeTable) -> None:
