@@ -24,7 +24,6 @@ LAYERS = {
         "opening",
         "owned_tasks",
         "prefetch",
-        "read_ahead",
         "reader",
         "shared_upload",
         "slice_lock",
