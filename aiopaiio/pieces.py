@@ -99,13 +99,13 @@ class Texts(Pieces):
         self.offsets = offsets
 
     @classmethod
-    def of_array(cls, array: pa.Array, present: Mask | None = None) -> Texts:
+    def of_array(cls, array: pa.Array) -> Texts:
         """The cells of a binary array; those that are NULL may be any bytes."""
         if not len(array):
             return cls(np.zeros(0, np.uint8), np.zeros(1, np.int32))
         _, offsets, content = array.buffers()
         bounds = np.frombuffer(offsets, np.int32, len(array) + 1, array.offset * 4)
-        return cls(np.frombuffer(content or b"", np.uint8), bounds, present)
+        return cls(np.frombuffer(content or b"", np.uint8), bounds)
 
     def flat(self) -> Texts:
         return self if self.present is None else super().flat()

@@ -25,11 +25,19 @@ from aiopaiio.record_nested import write_present
 from aiopaiio.schema import Column, arrow_schema, arrow_type
 from aiopaiio.varints import number_bytes
 
-__all__ = ["RecordStreamEncoder"]
+__all__ = ["STEP_BYTES", "RecordStreamEncoder", "step_rows"]
+
+STEP_BYTES = 16 << 20
+"""Rows of so many bytes are a step, however few they are."""
 
 _STEP_CELLS = 1 << 18
-_LEAST_STEP_ROWS = 256
-_STEP_BYTES = 16 << 20
+_MOST_STEP_ROWS = 1 << 13
+_LEAST_STEP_ROWS = 1 << 10
+
+
+def step_rows(column_count: int) -> int:
+    """How many rows are encoded at once: about so many cells, within bounds, as a step costs time for each column."""
+    return max(_LEAST_STEP_ROWS, min(_MOST_STEP_ROWS, _STEP_CELLS // max(1, column_count)))
 
 
 class RecordStreamEncoder:
@@ -50,11 +58,8 @@ class RecordStreamEncoder:
         if self._schema is None or not batch.schema.equals(self._schema):
             self._fields = self._fields_of(batch.schema)
             self._schema = batch.schema
-        step_rows = min(
-            max(_LEAST_STEP_ROWS, _STEP_CELLS // max(1, batch.num_columns)),
-            max(1, _STEP_BYTES * batch.num_rows // max(1, batch.nbytes)),
-        )
-        return b"".join(self._encode(batch.slice(start, step_rows)) for start in range(0, batch.num_rows, step_rows))
+        step = min(step_rows(batch.num_columns), max(1, STEP_BYTES * batch.num_rows // max(1, batch.nbytes)))
+        return b"".join(self._encode(batch.slice(start, step)) for start in range(0, batch.num_rows, step))
 
     def finish(self, *, metrics: dict[str, int] | None = None) -> bytes:
         """The footer. ``metrics`` are for downloads, and only for clients that say they speak version 6 or later."""

@@ -40,7 +40,6 @@ METRICS = number_bytes(1 << 3 | 2)
 class Field:
     """One column on the wire: its tag and its cells."""
 
-    column: Column
     type: pa.DataType
     cells: CellType
     tag: bytes
@@ -52,7 +51,7 @@ class Field:
         odps_type: OdpsType = column.odps_type
         cells = cell_type(odps_type, arrow)
         tag = number_bytes(number << 3 | cells.wire_type)
-        return cls(column, arrow, cells, tag, int.from_bytes(tag, "little"), number.to_bytes(4, "little"))
+        return cls(arrow, cells, tag, int.from_bytes(tag, "little"), number.to_bytes(4, "little"))
 
     def present(self, wire: Wire, at: Positions) -> Mask:
         """At which positions the tag of this column stands."""

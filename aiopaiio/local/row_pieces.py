@@ -17,7 +17,7 @@ import pyarrow as pa
 from aiopaiio.arrow_stream import ArrowStreamEncoder
 from aiopaiio.compression import compressor
 from aiopaiio.local.faults import ShortBody
-from aiopaiio.record_encoder import RecordStreamEncoder
+from aiopaiio.record_encoder import STEP_BYTES, RecordStreamEncoder, step_rows
 from aiopaiio.schema import Column, arrow_schema
 
 __all__ = ["CHUNK_BYTES", "Piece", "RowForm", "row_pieces"]
@@ -33,15 +33,6 @@ _RECORD_PIECE_BYTES = 512 << 10
 """Records take longer to make than to send, so they do not wait for so many of their kind."""
 
 Piece = list[bytes | memoryview]
-
-_RECORD_CELLS = 1 << 18
-_MOST_RECORD_ROWS = 1 << 13
-_LEAST_RECORD_ROWS = 1 << 10
-"""Records are encoded in steps, so that those of one step are on their way while others are made. A step has about so
-many cells, within these bounds: it costs time for each column. The first one is a quarter of that."""
-
-_STEP_BYTES = 16 << 20
-"""Rows of so many bytes are a step, however few they are."""
 
 _encoding_records = threading.Lock()  # threads that do so at once only take Python's own lock from each other
 
@@ -91,22 +82,25 @@ def _record_chunks(batches: Iterable[pa.RecordBatch], form: RowForm) -> Iterator
 
 
 def _record_steps(batches: Iterable[pa.RecordBatch], columns: int) -> Iterator[pa.RecordBatch]:
-    """The same rows in batches that are fit for a step each, cut or put together."""
-    step_rows = max(_LEAST_RECORD_ROWS, min(_MOST_RECORD_ROWS, _RECORD_CELLS // max(1, columns)))
-    wanted_rows = step_rows // 4
+    """The same rows in batches that the encoder makes in a step each, cut or put together.
+
+    Those of one step are on their way while others are made; the first one is a quarter of the others.
+    """
+    most_rows = step_rows(columns)
+    wanted_rows = most_rows // 4
     held: list[pa.RecordBatch] = []
     for batch in batches:
         # A column of timestamps is kept in either of two forms.
         if held and not held[0].schema.equals(batch.schema):
             yield _joined(held)
-            held, wanted_rows = [], step_rows
+            held, wanted_rows = [], most_rows
         start = 0
         while start < batch.num_rows:
             held.append(batch.slice(start, wanted_rows - sum(part.num_rows for part in held)))
             start += held[-1].num_rows
-            if sum(part.num_rows for part in held) == wanted_rows or sum(part.nbytes for part in held) >= _STEP_BYTES:
+            if sum(part.num_rows for part in held) == wanted_rows or sum(part.nbytes for part in held) >= STEP_BYTES:
                 yield _joined(held)
-                held, wanted_rows = [], step_rows
+                held, wanted_rows = [], most_rows
     if held:
         yield _joined(held)
 
