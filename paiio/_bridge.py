@@ -15,11 +15,10 @@ import atexit
 import logging
 import os
 import threading
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from typing import Any, TypeVar
 
 import anyio
-from anyio.from_thread import BlockingPortal
 
 from aiopaiio.errors import ClosedError, UsageError
 
@@ -36,6 +35,8 @@ _PAUSE_SECONDS = 5.0
 
 _SIGNAL_CHECK_SECONDS = 0.25
 
+_STOPPED = "the program is ending: paiio's background loop has stopped"
+
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -47,42 +48,46 @@ class _Call:
     def __init__(self, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
         self._function = function
         self._args = args
-        self._task: asyncio.Task[Any] | None = None
-        self._given_up = False
+        self._task: asyncio.Task[None] | None = None
+        self._ended = False
         self._value: Any = None
         self._error: BaseException | None = None
         # A bare lock: an interrupt inside the Python code of Event or Condition could leave those locked for ever.
         self._pending = threading.Lock()
         self._pending.acquire()
 
-    async def run(self) -> None:
-        if self._given_up:
-            return
-        self._task = asyncio.current_task()
-        try:
-            self._value = await self._function(*self._args)
-        except asyncio.CancelledError:
-            self._error = ClosedError("the program is ending: paiio's background loop has stopped")
-            if not self._given_up:
-                raise
-        except BaseException as error:
-            self._error = error
-        finally:
-            self._pending.release()
+    def begin(self, spawn: Callable[..., asyncio.Task[None]]) -> None:
+        """In the loop: start the task."""
+        self._task = spawn(self._run)
+        self._task.add_done_callback(self._end)
 
     def cancel(self) -> None:
         """In the loop: stop the task. Before it began there is nothing to stop."""
-        self._given_up = True
         if self._task is None:
-            self._pending.release()
+            self._end()
         else:
             # Not through a cancel scope, which would cancel every await of the task's clean-up again.
             self._task.cancel()
 
+    async def _run(self) -> None:
+        try:
+            self._value = await self._function(*self._args)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            self._error = error
+
+    def _end(self, task: asyncio.Task[None] | None = None) -> None:
+        if task is not None and task.cancelled():
+            self._error = ClosedError(_STOPPED)
+        self._ended = True
+        self._pending.release()
+
     def wait(self) -> None:
+        # An interrupt may come when this has just got the lock, which nobody gives a second time.
         # A signal that another thread received (and every one on Windows) does not end the wait for a lock; its handler
         # runs when the main thread comes back to Python.
-        while not self._pending.acquire(timeout=_SIGNAL_CHECK_SECONDS):
+        while not self._ended and not self._pending.acquire(timeout=_SIGNAL_CHECK_SECONDS):
             pass
 
     def result(self) -> Any:
@@ -103,15 +108,15 @@ class Bridge:
 
     def __init__(self) -> None:
         self.forked = False
-        self._portal: BlockingPortal | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopped = asyncio.Event()
         self._failure: BaseException | None = None
         self._started = threading.Lock()
         self._started.acquire()
         self._shared: dict[Hashable, Any] = {}
         self._closers: list[Callable[[], Awaitable[Any]]] = []
         self._open: dict[int, tuple[Any, Callable[[], Awaitable[Any]]]] = {}
-        self._posted: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._before_stop: dict[Callable[[], None], None] = {}
         self._thread = threading.Thread(target=self._run, name="paiio-bridge", daemon=True)
         self._thread.start()
@@ -132,16 +137,9 @@ class Bridge:
                 "paiio's blocking functions cannot be called from paiio's own event loop, which they would block; "
                 "use aiopaiio there"
             )
-        assert self._portal is not None  # started
         call = _Call(function, args)
         try:
-            self._portal.start_task_soon(call.run)
-        except RuntimeError as error:
-            raise ClosedError("the program is ending: paiio's background loop has stopped") from error
-        except BaseException:
-            self._cancel(call)
-            raise
-        try:
+            self._soon(call.begin, self._spawn)
             call.wait()
         except BaseException:
             self._cancel(call)
@@ -151,11 +149,10 @@ class Bridge:
 
     def post(self, function: Callable[[], Awaitable[Any]]) -> None:
         """Run ``function()`` in the loop some time, without waiting; its errors are only logged. Safe in finalizers."""
-        assert self._loop is not None  # started
         if not self.forked:
             try:
-                self._loop.call_soon_threadsafe(self._spawn, function)
-            except RuntimeError:
+                self._soon(self._spawn, _logged, function)
+            except ClosedError:
                 _log.debug("%r was not run: the loop has stopped", function)
 
     def keep(self, resource: object, close: Callable[[], Awaitable[Any]]) -> None:
@@ -193,16 +190,29 @@ class Bridge:
                 self._started.release()
 
     async def _main(self) -> None:
-        async with BlockingPortal() as self._portal:
-            self._loop = asyncio.get_running_loop()
-            self._started.release()
-            await self._portal.sleep_until_stopped()
+        self._loop = asyncio.get_running_loop()
+        self._started.release()
+        await self._stopped.wait()
 
-    def _spawn(self, function: Callable[[], Awaitable[Any]]) -> None:
+    def _spawn(self, function: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> asyncio.Task[None]:
         assert self._loop is not None  # running
-        task = self._loop.create_task(_logged(function))
-        self._posted.add(task)
-        task.add_done_callback(self._posted.discard)
+        task = self._loop.create_task(function(*args))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _soon(self, act: Callable[..., object], *args: Any) -> None:
+        """From any thread: have the loop do ``act(*args)``. Raises :class:`aiopaiio.ClosedError` if it has stopped.
+
+        Not by a portal, whose callers wait, in a way that an interrupt can lock for ever, until their task is made.
+        """
+        assert self._loop is not None  # started
+        if self._stopped.is_set():
+            raise ClosedError(_STOPPED)
+        try:
+            self._loop.call_soon_threadsafe(act, *args)
+        except RuntimeError as error:
+            raise ClosedError(_STOPPED) from error
 
     # ------------------------------------------------------------------------------------------------- around a fork
 
@@ -220,12 +230,11 @@ class Bridge:
             paused.release()
             go_on.acquire()
 
-        assert self._loop is not None  # started
         if threading.get_ident() != self._thread.ident and self._thread.is_alive():
             try:
-                self._loop.call_soon_threadsafe(rest)
-            except RuntimeError:
-                pass  # it has stopped
+                self._soon(rest)
+            except ClosedError:
+                pass
             else:
                 paused.acquire(timeout=_PAUSE_SECONDS)
         return go_on.release
@@ -233,34 +242,32 @@ class Bridge:
     # -------------------------------------------------------------------------------------------------------- endings
 
     def _cancel(self, call: _Call) -> None:
-        assert self._portal is not None  # started
         try:
-            self._portal.start_task_soon(call.cancel)
-        except RuntimeError:
+            self._soon(call.cancel)
+        except ClosedError:
             return
         call.wait()
 
     def stop(self) -> None:
         """At the end of the program: close what is open, cancel the rest, and wait a few seconds for that."""
-        if self.forked or self._portal is None or not self._thread.is_alive():
+        if self.forked or self._loop is None or not self._thread.is_alive():
             return
         for function in self._before_stop:
             function()
         try:
-            self._portal.start_task_soon(self._close_all)
-        except RuntimeError:
+            self._soon(self._spawn, self._close_all)
+        except ClosedError:
             return
         self._thread.join(_STOP_SECONDS)
 
     async def _close_all(self) -> None:
-        assert self._portal is not None  # started
-        assert self._loop is not None
+        assert self._loop is not None  # running
         # Nobody is left to whom it matters how the cancelled tasks end.
         self._loop.set_exception_handler(lambda loop, context: _log.debug("at the end of the program: %r", context))
         with anyio.move_on_after(_STOP_SECONDS / 2):
             for close in [*(close for _, close in self._open.values()), *self._closers]:
                 await _logged(close)
-        await self._portal.stop(cancel_remaining=True)
+        self._stopped.set()
 
 
 async def _logged(function: Callable[[], Awaitable[Any]]) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -118,6 +121,57 @@ def test_a_second_interrupt_does_not_wait() -> None:
         bridge().call(work)
     release.set()
     assert bridge().call(add, 1, 2) == 3
+
+
+WAITING = {"paiio", "asyncio", "anyio", "concurrent", "threading"}
+"""Packages whose functions a call goes through; a finalizer, which swallows an interrupt, may run at any moment."""
+
+
+def interrupt_at(step: int) -> Callable[[FrameType, str, Any], Any]:
+    """For ``sys.settrace``: raises Interrupt before this instruction of what the thread runs from then on."""
+    steps = itertools.count(1)
+
+    def trace(frame: FrameType, event: str, arg: Any) -> Any:
+        if frame.f_globals["__name__"].partition(".")[0] not in WAITING:
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode" and next(steps) == step:
+            raise Interrupt
+        return trace
+
+    return trace
+
+
+def test_an_interrupt_at_any_instruction_of_a_call() -> None:
+    """In a thread of its own, so that a call that never comes back fails the test and does not hang it."""
+    running: list[int] = []
+    interrupted_at: list[int] = []
+
+    async def work() -> int:
+        running.append(1)
+        try:
+            await asyncio.sleep(0)
+            return 3
+        finally:
+            running.pop()
+
+    def interrupt_everywhere() -> None:
+        for step in itertools.count(1):
+            try:
+                sys.settrace(interrupt_at(step))
+                assert bridge().call(work) == 3
+                sys.settrace(None)
+                return
+            except Interrupt:
+                interrupted_at.append(step)
+            assert not running
+            assert bridge().call(add, 1, 2) == 3
+
+    thread = threading.Thread(target=interrupt_everywhere, daemon=True)
+    thread.start()
+    thread.join(60)
+    assert not thread.is_alive(), f"hangs after an interrupt at instruction {len(interrupted_at) + 1}"
+    assert len(interrupted_at) > 100
 
 
 def test_posted_work_is_run_without_waiting() -> None:
