@@ -23,6 +23,8 @@ Mask = npt.NDArray[np.bool_]
 Offsets = npt.NDArray[np.int32] | npt.NDArray[np.int64]
 
 _WORD_BYTES = 8
+_MOST_NARROW_BYTES = np.iinfo(np.int32).max
+"""Beyond so many bytes of texts, Arrow's offsets are of 64 bits, which take longer."""
 
 
 class Pieces:
@@ -104,7 +106,8 @@ class Texts(Pieces):
         if not len(array):
             return cls(np.zeros(0, np.uint8), np.zeros(1, np.int32))
         _, offsets, content = array.buffers()
-        bounds = np.frombuffer(offsets, np.int32, len(array) + 1, array.offset * 4)
+        offset_type = np.dtype(np.int64 if pa.types.is_large_binary(array.type) else np.int32)
+        bounds = np.frombuffer(offsets, offset_type, len(array) + 1, array.offset * offset_type.itemsize)
         return cls(np.frombuffer(content or b"", np.uint8), bounds)
 
     def flat(self) -> Texts:
@@ -209,7 +212,7 @@ class _Layout:
             assert isinstance(part, Texts)
             first, last = int(part.offsets[0]), int(part.offsets[-1])
             contents.append(part.content[first:last])
-            offsets.append(part.offsets + (size - first))
+            offsets.append(np.add(part.offsets, size - first, dtype=np.int64))
             # The gap before its first offset is a cell too, which nobody picks.
             order[:, column] = np.arange(cell + 1, cell + 1 + self._count)
             if part.present is not None:
@@ -219,8 +222,10 @@ class _Layout:
         offsets.append(np.array([size, size]))
         for absent, column in empty:
             order[absent, column] = cell + 1
-        buffers = [None, pa.py_buffer(np.concatenate(offsets).astype(np.int32)), pa.py_buffer(np.concatenate(contents))]
-        cells = pa.Array.from_buffers(pa.binary(), cell + 2, buffers)
+        wide = size > _MOST_NARROW_BYTES
+        ends = np.concatenate(offsets).astype(np.int64 if wide else np.int32)
+        buffers = [None, pa.py_buffer(ends), pa.py_buffer(np.concatenate(contents))]
+        cells = pa.Array.from_buffers(pa.large_binary() if wide else pa.binary(), cell + 2, buffers)
         picked = Texts.of_array(cells.take(pa.array(order.reshape(-1))))
         return Texts(picked.content, picked.offsets[:: order.shape[1]])
 

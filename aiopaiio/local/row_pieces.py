@@ -92,21 +92,22 @@ def _record_steps(batches: Iterable[pa.RecordBatch], columns: int) -> Iterator[p
     for batch in batches:
         # A column of timestamps is kept in either of two forms.
         if held and not held[0].schema.equals(batch.schema):
-            yield _joined(held)
+            yield from _joined(held)
             held, wanted_rows = [], most_rows
         start = 0
         while start < batch.num_rows:
             held.append(batch.slice(start, wanted_rows - sum(part.num_rows for part in held)))
             start += held[-1].num_rows
             if sum(part.num_rows for part in held) == wanted_rows or sum(part.nbytes for part in held) >= STEP_BYTES:
-                yield _joined(held)
+                yield from _joined(held)
                 held, wanted_rows = [], most_rows
     if held:
-        yield _joined(held)
+        yield from _joined(held)
 
 
-def _joined(parts: list[pa.RecordBatch]) -> pa.RecordBatch:
-    return parts[0] if len(parts) == 1 else pa.Table.from_batches(parts).combine_chunks().to_batches()[0]
+def _joined(parts: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    """The rows in one batch, or in more where one text column would be too long for a batch."""
+    return parts if len(parts) == 1 else pa.Table.from_batches(parts).combine_chunks().to_batches()
 
 
 def _open_ended(batches: Iterable[pa.RecordBatch], form: RowForm, rows: int) -> Iterator[bytes | memoryview]:

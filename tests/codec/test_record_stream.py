@@ -12,6 +12,7 @@ from crc32c import crc32c
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from aiopaiio import pieces
 from aiopaiio.errors import MalformedStreamError, SchemaMismatchError, TimestampRangeError
 from aiopaiio.record_cells import Strings
 from aiopaiio.record_decoder import RecordStreamDecoder
@@ -51,6 +52,18 @@ def test_batches_make_one_body(table: tuple[tuple[Column, ...], pa.RecordBatch])
     columns, batch = table
     parts = [batch.slice(row, 1) for row in range(batch.num_rows)]
     assert encoded(columns, *parts) == encoded(columns, batch)
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(batches())
+def test_texts_too_long_for_narrow_offsets_are_put_together_alike(
+    table: tuple[tuple[Column, ...], pa.RecordBatch],
+) -> None:
+    columns, batch = table
+    body = encoded(columns, batch)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pieces, "_MOST_NARROW_BYTES", -1)
+        assert encoded(columns, batch) == body
 
 
 @settings(max_examples=40, deadline=None)

@@ -9,7 +9,10 @@ import socket
 from pathlib import Path
 
 import aiohttp
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
 
 from aiopaiio.local import Fault, Limits, LocalService, ShortBody, serve
 from aiopaiio.local.row_pieces import RowForm, _record_steps, row_pieces
@@ -76,6 +79,19 @@ def test_small_batches_are_encoded_together_while_they_are_not_wide() -> None:
     assert pa.Table.from_batches(steps).combine_chunks().to_batches() == [rows]
     wide = pa.record_batch({"s": ["x" * (8 << 20)]})
     assert [step.num_rows for step in _record_steps([wide] * 5, columns=1)] == [2, 2, 1]
+
+
+@pytest.mark.slow  # 2 GiB of text
+def test_texts_that_one_batch_cannot_hold_stay_in_two() -> None:
+    def batch(width: int) -> pa.RecordBatch:
+        bounds = pa.py_buffer(np.array([0, width], np.int32))
+        return pa.record_batch(
+            {"text": pa.StringArray.from_buffers(1, bounds, pa.py_buffer(np.zeros(width, np.uint8)))}
+        )
+
+    widths = [8 << 20, (1 << 31) - (4 << 20)]
+    steps = list(_record_steps(map(batch, widths), 1))
+    assert [pc.binary_length(step["text"]).to_pylist() for step in steps] == [[width] for width in widths]
 
 
 async def test_a_client_that_leaves_gives_its_slot_back(tmp_path: Path) -> None:
