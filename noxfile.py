@@ -37,7 +37,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def typing(session: nox.Session) -> None:
-    """mypy --strict on the packages, the examples, and tests/typing, which uses the public interface as users do."""
+    """mypy --strict: packages, examples, benchmarks, and tests/typing, which uses the public interface as users do."""
     session.install("-e", ".[typing]")
     session.run("mypy")
 

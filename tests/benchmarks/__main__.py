@@ -9,6 +9,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from tests.benchmarks.bench import Bench
@@ -49,21 +50,21 @@ def main(arguments: list[str] | None = None) -> int:
 def answer(questions: Sequence[str], *, rounds: int, quick: bool, only: str = "") -> list[Figures]:
     """Measure the cases of ``questions`` whose names contain ``only``; each table is printed as soon as it is there."""
     all_figures: list[Figures] = []
-    with tempfile.TemporaryDirectory(prefix="aiopaiio-bench-") as folder:
-        loop = asyncio.new_event_loop()
-        with service_process(Path(folder) / "root") as service:
-            config = Path(folder) / "odps_config.ini"
-            service.write_config(config)
-            os.environ["ODPS_CONFIG_FILE_PATH"] = str(config)
-            bench = Bench(service, loop, quick=quick, only=only)
-            for question in questions:
-                for case in _cases(question, bench):
-                    if bench.wants(case.question, case.name):
-                        figures = measure(case, rounds, service.cpu_seconds, warm_up=not quick)
-                        print_figures(figures)
-                        all_figures += figures
-            bench.close()
-        loop.close()
+    with (
+        tempfile.TemporaryDirectory(prefix="aiopaiio-bench-") as folder,
+        closing(asyncio.new_event_loop()) as loop,
+        service_process(Path(folder) / "root") as service,
+        closing(Bench(service, loop, quick=quick, only=only)) as bench,
+    ):
+        config = Path(folder) / "odps_config.ini"
+        service.write_config(config)
+        os.environ["ODPS_CONFIG_FILE_PATH"] = str(config)
+        for question in questions:
+            for case in _cases(question, bench):
+                if bench.wants(case.question, case.name):
+                    figures = measure(case, rounds, service.cpu_seconds, warm_up=not quick)
+                    print_figures(figures)
+                    all_figures += figures
     return all_figures
 
 

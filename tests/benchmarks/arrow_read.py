@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import pyarrow as pa
 
@@ -14,7 +14,6 @@ from tests.benchmarks.repeated_rows import RowCheck
 
 _QUESTION = "arrow_read"
 _PEER = "PyODPS open_arrow_reader"
-_STREAMS = (1, 4)
 _BLOCK_ROWS = 500_000
 _COLUMNS = "columns, 80 MB"
 _ROWS = "rows of 10 columns"
@@ -49,7 +48,7 @@ def _kept(bench: Bench, name: str, batch: pa.RecordBatch, curves: Mapping[str, f
     table = bench.load(batch)
     expected = digest_of([batch])
 
-    def check(got: list[pa.RecordBatch]) -> None:
+    def check(got: Iterable[pa.RecordBatch]) -> None:
         require_equal(digest_of(got), expected)
 
     def read_by_pyodps() -> list[pa.RecordBatch]:
@@ -64,7 +63,7 @@ def _kept(bench: Bench, name: str, batch: pa.RecordBatch, curves: Mapping[str, f
     contenders = [
         Contender(_PEER, read_by_pyodps, check),
         Contender("aiopaiio open_reader", bench.waiting(read), check),
-        *bench.drains(table, _STREAMS),
+        *bench.drains(table, batch.schema, check),
     ]
     yield Case(_QUESTION, name, batch.num_rows, bench.body_bytes(table), _PEER, contenders, curves)
     bench.drop(table)
@@ -79,13 +78,16 @@ def _passed_on(
     def check(got: RowCheck) -> None:
         got.require_rows(table.row_count)
 
-    def read_by_pyodps() -> RowCheck:
+    def taken(batches: Iterable[pa.RecordBatch]) -> RowCheck:
         rows = RowCheck(block)
+        for part in batches:
+            rows.take(part)
+        return rows
+
+    def read_by_pyodps() -> RowCheck:
         session = bench.tunnel.create_download_session(table.name)
         with session.open_arrow_reader(0, session.count) as reader:
-            for part in reader:
-                rows.take(part)
-        return rows
+            return taken(reader)
 
     async def read() -> RowCheck:
         rows = RowCheck(block)
@@ -97,7 +99,7 @@ def _passed_on(
     contenders = [
         Contender(_PEER, read_by_pyodps, check),
         Contender("aiopaiio open_reader", bench.waiting(read), check),
-        *bench.drains(table.name, _STREAMS, keep=False),
+        *bench.drains(table.name, block.schema, lambda batches: check(taken(batches)), keep=False),
     ]
     yield Case(_QUESTION, name, table.row_count, bench.body_bytes(table.name), _PEER, contenders, curves)
     bench.drop(table.name)

@@ -5,19 +5,24 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.utils import formatdate
 
 import aiohttp
+import pyarrow as pa
 import yarl
 from crc32c import crc32c
 
+from aiopaiio.arrow_stream import ArrowStreamDecoder
+from aiopaiio.record_decoder import RecordStreamDecoder
+from aiopaiio.schema import Column
 from aiopaiio.signing import authorization_v1, canonical_string
+from tests.benchmarks.made_rows import column_types
 from tests.benchmarks.service_process import ServiceProcess
 
-__all__ = ["BareBody", "bare_read"]
+__all__ = ["BareBody", "bare_read", "bare_request", "decoded"]
 
 _READ_BUFFER_BYTES = 1 << 18
 
@@ -46,17 +51,24 @@ class BareBody:
         return self.byte_count, self.checksum
 
 
-async def bare_read(service: ServiceProcess, table: str, streams: int, *, keep: bool) -> list[BareBody]:
-    """Make a download session of ``table`` (``/projects/P/tables/T``) and read it in so many row ranges at once."""
+async def bare_read(
+    service: ServiceProcess, table: str, streams: int, *, keep: bool, arrow: bool = True
+) -> list[BareBody]:
+    """Make a download session of ``table`` (``/projects/P/tables/T``) and read it in so many row ranges at once.
+
+    ``arrow`` says in which wire form.
+    """
     async with aiohttp.ClientSession(auto_decompress=False, read_bufsize=_READ_BUFFER_BYTES) as http:
-        async with _request(http, service, "POST", f"{table}?downloads") as response:
+        async with bare_request(http, service, "POST", f"{table}?downloads") as response:
             session = json.loads(await response.read())
         bounds = [session["RecordCount"] * number // streams for number in range(streams + 1)]
 
+        form = "&arrow" if arrow else ""
+
         async def read_range(start: int, stop: int) -> BareBody:
-            rows = f"{table}?data&arrow&downloadid={session['DownloadID']}&rowrange=({start},{stop - start})"
+            rows = f"{table}?data{form}&downloadid={session['DownloadID']}&rowrange=({start},{stop - start})"
             body = BareBody(pieces=[] if keep else None)
-            async with _request(http, service, "GET", rows) as response:
+            async with bare_request(http, service, "GET", rows) as response:
                 async for piece in response.content.iter_any():
                     body.take(piece)
             return body
@@ -64,15 +76,39 @@ async def bare_read(service: ServiceProcess, table: str, streams: int, *, keep: 
         return await asyncio.gather(*(read_range(start, stop) for start, stop in itertools.pairwise(bounds)))
 
 
+def decoded(bodies: Iterable[BareBody], schema: pa.Schema, *, arrow: bool = True) -> Iterator[pa.RecordBatch]:
+    """The rows in bodies that were kept; raises a :class:`aiopaiio.DataError` when one is not whole."""
+    for body in bodies:
+        decoder: ArrowStreamDecoder | RecordStreamDecoder
+        if arrow:
+            decoder = ArrowStreamDecoder(schema)
+        else:
+            decoder = RecordStreamDecoder([Column(name, type_text) for name, type_text in column_types(schema)])
+        for piece in body.pieces or ():
+            yield from decoder.feed(piece)
+        yield from decoder.finish()
+
+
 @asynccontextmanager
-async def _request(
-    http: aiohttp.ClientSession, service: ServiceProcess, method: str, resource: str
+async def bare_request(
+    http: aiohttp.ClientSession, service: ServiceProcess, method: str, resource: str, body: Iterable[bytes] = ()
 ) -> AsyncIterator[aiohttp.ClientResponse]:
+    """Sign a request, send it with ``body`` in pieces, and raise for any status that is not good."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for piece in body:
+            yield piece
+
     target = yarl.URL(service.tunnel_endpoint + resource)
     headers = {"Date": formatdate(usegmt=True), "Accept-Encoding": "identity"}
     canonical = canonical_string(method, target.path, list(target.query.items()), headers)
     headers["Authorization"] = authorization_v1(service.access_id, service.access_key, canonical)
     async with http.request(
-        method, target, headers=headers, raise_for_status=True, skip_auto_headers=("Content-Type",)
+        method,
+        target,
+        data=pieces() if body else None,
+        headers=headers,
+        raise_for_status=True,
+        skip_auto_headers=("Content-Type",),
     ) as response:
         yield response

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -15,14 +15,14 @@ from odps.tunnel import TableTunnel
 
 import aiopaiio
 from aiopaiio.local import Limits, Link
-from tests.benchmarks.bare_read import BareBody, bare_read
+from tests.benchmarks.bare_read import BareBody, bare_read, decoded
 from tests.benchmarks.digests import digest_of, require_equal
 from tests.benchmarks.made_rows import column_types
 from tests.benchmarks.measuring import Contender
 from tests.benchmarks.repeated_rows import RepeatedRows, repeat_rows
 from tests.benchmarks.service_process import ServiceProcess, service_process
 
-__all__ = ["PROJECT", "Bench", "table_path"]
+__all__ = ["PROJECT", "Bench", "resource", "table_path"]
 
 T = TypeVar("T")
 
@@ -59,12 +59,11 @@ class Bench:
     @contextmanager
     def beside(self, link: Link | None = None, limits: Limits | None = None) -> Iterator[Bench]:
         """The same tables behind another link or with other limits: one more service on the same folder."""
-        with service_process(self.service.root, link=link, limits=limits) as service:
-            bench = Bench(service, self._loop, quick=self.quick, only=self.only)
-            try:
-                yield bench
-            finally:
-                bench.close()
+        with (
+            service_process(self.service.root, link=link, limits=limits) as service,
+            closing(Bench(service, self._loop, quick=self.quick, only=self.only)) as bench,
+        ):
+            yield bench
 
     def close(self) -> None:
         """Close the connections of the asynchronous client."""
@@ -83,7 +82,7 @@ class Bench:
     def new_table(self, like: pa.RecordBatch, partition: str | None = None) -> str:
         """Make an empty table with the columns of ``like``, perhaps partitioned; returns its name."""
         name = f"t{next(_table_numbers)}"
-        names, types = zip(*column_types(like), strict=True)
+        names, types = zip(*column_types(like.schema), strict=True)
         schema = TableSchema.from_lists(
             list(names), list(types), [partition] if partition else None, ["string"] if partition else None
         )
@@ -120,20 +119,42 @@ class Bench:
 
     # ------------------------------------------------------------------------------------------------------------ wall
 
-    def drains(self, name: str, streams: Sequence[int], *, keep: bool = True) -> list[Contender]:
-        """Bare reads of the same bytes by aiohttp, over one connection and over several; nothing is decoded."""
-        expected: dict[int, list[tuple[int, int]]] = {}
+    def drains(
+        self,
+        name: str,
+        schema: pa.Schema,
+        check_rows: Callable[[Iterable[pa.RecordBatch]], None],
+        streams: Sequence[int] = (1, 4),
+        *,
+        keep: bool = True,
+        arrow: bool = True,
+    ) -> list[Contender]:
+        """Bare reads of the same bytes by aiohttp, over one connection and over several; nothing is decoded.
+
+        Before the first round of each its bodies are decoded once, and ``check_rows`` gets the batches; from then on
+        it must be the same bytes. ``keep`` them until the clock stops, or add them up while they come.
+        """
 
         def contender(count: int) -> Contender:
+            expected: list[tuple[int, int]] = []
+
+            async def read(keep: bool) -> list[BareBody]:
+                return await bare_read(self.service, resource(name), count, keep=keep, arrow=arrow)
+
+            def prepare() -> None:
+                if not expected:
+                    bodies = self.wait(read(keep=True))
+                    check_rows(decoded(bodies, schema, arrow=arrow))
+                    expected.extend(body.summary() for body in bodies)
+
             def check(bodies: list[BareBody]) -> None:
-                # Nothing else is known about them; but bodies of the same rows have the same bytes.
-                summaries = [body.summary() for body in bodies]
-                require_equal(summaries, expected.setdefault(count, summaries))
+                require_equal([body.summary() for body in bodies], expected)
 
             return Contender(
                 f"bare aiohttp, {count} stream{'s' if count > 1 else ''}",
-                self.waiting(lambda: bare_read(self.service, _resource(name), count, keep=keep)),
+                self.waiting(lambda: read(keep)),
                 check,
+                prepare,
                 wall=True,
             )
 
@@ -141,11 +162,12 @@ class Bench:
 
     def body_bytes(self, name: str) -> int:
         """The size of all rows of a table as an Arrow body."""
-        (body,) = self.wait(bare_read(self.service, _resource(name), 1, keep=False))
+        (body,) = self.wait(bare_read(self.service, resource(name), 1, keep=False))
         return body.byte_count
 
 
-def _resource(name: str) -> str:
+def resource(name: str) -> str:
+    """What requests about a table of the suite are addressed to."""
     return f"/projects/{PROJECT}/tables/{name}"
 
 

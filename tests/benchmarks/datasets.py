@@ -90,13 +90,15 @@ def _contender(name: str, dataset: Any, batch: pa.RecordBatch, rows: int | None 
     return Contender(name, lambda: tuple(int(each) for each in _drain(dataset)), check, prepare, rows)
 
 
-@tf.function(reduce_retracing=False)
-def _drain(dataset: Any) -> Any:
+def _counted(dataset: Any) -> Any:
     """The number of rows, and the sum of the first column."""
     return dataset.reduce(
         (tf.constant(0, tf.int64), tf.constant(0, tf.int64)),
         lambda seen, columns: (seen[0] + tf.size(columns[0], tf.int64), seen[1] + tf.reduce_sum(columns[0])),
     )
+
+
+_drain = tf.function(_counted)
 
 
 def _require_columns(name: str, dataset: Any, expected: pa.RecordBatch) -> None:
@@ -122,7 +124,7 @@ def _filled(column: pa.Array, default: Any) -> np.ndarray[Any, Any]:
     """A column as its dataset gives it."""
     if pa.types.is_string(column.type):
         return np.array([default.encode() if text is None else text.encode() for text in column.to_pylist()], object)
-    values = column.to_numpy(zero_copy_only=False)
+    values: np.ndarray[Any, Any] = column.to_numpy(zero_copy_only=False)
     return values.astype(np.float32) if values.dtype == np.float64 else values
 
 

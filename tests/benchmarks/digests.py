@@ -23,7 +23,7 @@ def digest_of(batches: Iterable[pa.RecordBatch]) -> Digest:
     for batch in batches:
         for number, column in enumerate(batch.columns):
             for name, content in _parts(column, rows):
-                key = f"{number} {name}"
+                key = f"{number} {column.type} {name}"
                 checksums[key] = crc32c(content, checksums.get(key, 0))
         rows += batch.num_rows
     return (rows, *sorted(checksums.items()))

@@ -61,9 +61,9 @@ def text_rows(width: int, count: int) -> pa.RecordBatch:
     return pa.record_batch({"id": np.arange(count), "text": texts})
 
 
-def column_types(batch: pa.RecordBatch) -> list[tuple[str, str]]:
+def column_types(schema: pa.Schema) -> list[tuple[str, str]]:
     """Name and MaxCompute type of each column."""
-    return [(field.name, _TYPES[field.type]) for field in batch.schema]
+    return [(field.name, _TYPES[field.type]) for field in schema]
 
 
 def python_rows(batch: pa.RecordBatch) -> list[tuple[Any, ...]]:

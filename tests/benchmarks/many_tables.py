@@ -123,7 +123,7 @@ def _aiopaiio(bench: Bench, table: str, batch: pa.RecordBatch, values: list[str]
         return Observed(batches, {"first batch s": first or 0.0, "all sessions s": ready})
 
     def check_one(got: list[pa.RecordBatch]) -> None:
-        whole = pa.Table.from_batches(got)
+        whole = pa.Table.from_batches(got, batch.schema)
         require_rows = _check(batch, len(values))
         require_rows([whole.slice(start, rows).to_batches() for start in range(0, whole.num_rows, rows)])
 

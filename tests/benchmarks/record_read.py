@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -17,27 +16,40 @@ from tests.benchmarks.row_read import require_rows
 
 _PEER = "PyODPS open_record_reader, to tuples"
 _ROWS_AT_ONCE = 1024
+_STREAMS = (1, 4)
 
 
 def cases(bench: Bench) -> Iterator[Case]:
     """Few columns and many."""
     for columns, count in [(10, 5_000)] if bench.quick else [(10, 200_000), (100, 30_000), (1000, 4_000)]:
-        batch = mixed_columns(columns, count)
-        rows = python_rows(batch)
-        name = bench.load(batch)
-        yield Case(
-            "record_read",
-            f"{columns} columns",
-            count,
-            bench.body_bytes(name),
-            _PEER,
-            [
-                Contender(_PEER, partial(_pyodps_tuples, bench, name), partial(require_rows, expected=rows)),
-                *(_tuples(bench, name, rows, streams) for streams in (1, 4)),
-                *(_batches(bench, name, batch, streams) for streams in (1, 4)),
-            ],
-        )
-        bench.drop(name)
+        yield from _case(bench, mixed_columns(columns, count))
+
+
+def _case(bench: Bench, batch: pa.RecordBatch) -> Iterator[Case]:
+    rows, digest = python_rows(batch), digest_of([batch])
+    name = bench.load(batch)
+
+    def check_batches(got: Iterable[pa.RecordBatch]) -> None:
+        require_equal(digest_of(got), digest)
+
+    def check_tuples(got: list[tuple[Any, ...]]) -> None:
+        require_rows(got, rows)
+
+    contenders = [
+        Contender(_PEER, lambda: _pyodps_tuples(bench, name), check_tuples),
+        *(
+            Contender(f"aiopaiio to tuples, {streams} at once", _tuples(bench, name, streams), check_tuples)
+            for streams in _STREAMS
+        ),
+        *(
+            Contender(f"aiopaiio to batches, {streams} at once", _batches(bench, name, streams), check_batches)
+            for streams in _STREAMS
+        ),
+        *bench.drains(name, batch.schema, check_batches, _STREAMS, arrow=False),
+    ]
+    title = f"{batch.num_columns} columns"
+    yield Case("record_read", title, batch.num_rows, bench.body_bytes(name), _PEER, contenders)
+    bench.drop(name)
 
 
 def _pyodps_tuples(bench: Bench, name: str) -> list[tuple[Any, ...]]:
@@ -46,7 +58,7 @@ def _pyodps_tuples(bench: Bench, name: str) -> list[tuple[Any, ...]]:
         return [tuple(record.values) for record in reader]
 
 
-def _tuples(bench: Bench, name: str, expected: list[tuple[Any, ...]], streams: int) -> Contender:
+def _tuples(bench: Bench, name: str, streams: int) -> Callable[[], list[tuple[Any, ...]]]:
     async def read() -> list[tuple[Any, ...]]:
         rows: list[tuple[Any, ...]] = []
         path = table_path(name)
@@ -57,23 +69,13 @@ def _tuples(bench: Bench, name: str, expected: list[tuple[Any, ...]], streams: i
             except aiopaiio.OutOfRange:
                 return rows
 
-    return Contender(
-        f"aiopaiio to tuples, {streams} at once",
-        bench.waiting(read),
-        partial(require_rows, expected=expected),
-    )
+    return bench.waiting(read)
 
 
-def _batches(bench: Bench, name: str, batch: pa.RecordBatch, streams: int) -> Contender:
-    expected = digest_of([batch])
-
+def _batches(bench: Bench, name: str, streams: int) -> Callable[[], list[pa.RecordBatch]]:
     async def read() -> list[pa.RecordBatch]:
         path = table_path(name)
         async with bench.client.open_reader(path, wire_form="record", concurrency=streams) as reader:
             return [part async for part in reader]
 
-    return Contender(
-        f"aiopaiio to batches, {streams} at once",
-        bench.waiting(read),
-        lambda got: require_equal(digest_of(got), expected),
-    )
+    return bench.waiting(read)

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from paiio import python_io
 from tests.benchmarks.bench import Bench, table_path
+from tests.benchmarks.digests import digest_of, require_equal
 from tests.benchmarks.made_rows import mixed_rows, python_rows
 from tests.benchmarks.measuring import Case, Contender, WrongRows
 
@@ -35,7 +36,7 @@ def cases(bench: Bench) -> Iterator[Case]:
 
 def _case(bench: Bench, title: str, batch: pa.RecordBatch) -> Iterator[Case]:
     name = bench.load(batch)
-    expected = python_rows(batch)
+    expected, digest = python_rows(batch), digest_of([batch])
 
     def check_arrays(got: list[Any]) -> None:
         require_rows((row for array in got for row in array), expected)
@@ -51,6 +52,7 @@ def _case(bench: Bench, title: str, batch: pa.RecordBatch) -> Iterator[Case]:
             Contender("paiio read(1024)", lambda: _read(name, 1024), check_arrays),
             Contender("paiio read(1024), as tuples", lambda: _tuples(name), lambda got: require_rows(got, expected)),
             Contender("paiio read(1)", lambda: _read(name, 1), check_arrays),
+            *bench.drains(name, batch.schema, lambda batches: require_equal(digest_of(batches), digest), (1,)),
         ],
     )
     bench.drop(name)

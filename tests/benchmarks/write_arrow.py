@@ -8,7 +8,8 @@ import pyarrow as pa
 
 from aiopaiio import TableWriter
 from aiopaiio.local import Link
-from tests.benchmarks.bench import Bench, table_path
+from tests.benchmarks.bare_write import arrow_body, bare_write
+from tests.benchmarks.bench import Bench, resource, table_path
 from tests.benchmarks.digests import digest_of, require_equal
 from tests.benchmarks.made_rows import mixed_rows, wide_rows
 from tests.benchmarks.measuring import Case, Contender
@@ -41,6 +42,12 @@ def _case(bench: Bench, batch: pa.RecordBatch, rows_at_once: int) -> Case:
     name = bench.load(batch)
     size = bench.body_bytes(name)
     bench.drop(name)
+
+    def writing_bodies(blocks: int) -> Callable[[str], None]:
+        at_once = -(-len(parts) // blocks)
+        bodies = [arrow_body(parts[at : at + at_once], batch.schema) for at in range(0, len(parts), at_once)]
+        return lambda name: bench.wait(bare_write(bench.service, resource(name), bodies))
+
     contenders = [into_new_table(bench, _PEER, write_by_pyodps, batch, expected)]
     for concurrency in (1, 4, 16):
         contenders.append(
@@ -52,6 +59,9 @@ def _case(bench: Bench, batch: pa.RecordBatch, rows_at_once: int) -> Case:
                 expected,
             )
         )
+    for blocks in (1, 4):
+        name = f"bare aiohttp, {blocks} block{'s' if blocks > 1 else ''}"
+        contenders.append(into_new_table(bench, name, writing_bodies(blocks), batch, expected, wall=True))
     return Case("write_arrow", f"{batch.num_columns} columns", batch.num_rows, size, _PEER, contenders)
 
 
@@ -62,7 +72,7 @@ def _closing(bench: Bench, batch: pa.RecordBatch) -> Case:
     def pyodps_writer(name: str) -> Callable[[], object]:
         writer = bench.odps.get_table(name).open_writer(arrow=True)
         writer.write(batch)
-        return writer.close
+        return lambda: writer.close()
 
     def writer(name: str) -> Callable[[], object]:
         opened = bench.wait(_open_writer(bench, name))

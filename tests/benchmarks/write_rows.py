@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import pyarrow as pa
+
 from paiio import python_io
 from tests.benchmarks.bench import Bench, table_path
 from tests.benchmarks.digests import digest_of, require_equal
@@ -54,7 +56,13 @@ def _case(bench: Bench, rows_at_once: int, count: int) -> Case:
 
 
 def into_new_table(
-    bench: Bench, name: str, write: Callable[[str], None], batch: object, expected: tuple[object, ...]
+    bench: Bench,
+    name: str,
+    write: Callable[[str], None],
+    batch: pa.RecordBatch,
+    expected: tuple[object, ...],
+    *,
+    wall: bool = False,
 ) -> Contender:
     """A contender that writes into a table made before the clock starts; it is read back when it has stopped."""
     tables: list[str] = []
@@ -67,4 +75,4 @@ def into_new_table(
         require_equal(bench.wait(bench.read_back(table)), expected)
         bench.drop(table)
 
-    return Contender(name, run, check, prepare=lambda: tables.append(bench.new_table(batch)))
+    return Contender(name, run, check, prepare=lambda: tables.append(bench.new_table(batch)), wall=wall)
