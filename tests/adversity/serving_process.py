@@ -1,4 +1,4 @@
-"""Starts the service again and again: ``python serving_process.py ROOT``; each line of input is a port (0: any).
+"""Starts the service again and again, on one port: ``python serving_process.py ROOT``, and a line for each start.
 
 Everything is imported once, and each service is a forked child of its own. The one before must have been killed, or
 is about to be. For each line of input it prints ``PID PORT`` when the service accepts connections, or what went wrong.
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import sys
 
 from aiopaiio.local import serve
@@ -24,11 +25,16 @@ async def run(root: str, port: int) -> None:
 
 
 if __name__ == "__main__":
+    # Held while no service is running: else the system might give the port to a connection, even to one that looks for
+    # the service.
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
     child = 0
-    while line := sys.stdin.readline():
+    while sys.stdin.readline():
         if child:
             os.waitpid(child, 0)
         child = os.fork()
         if not child:
-            asyncio.run(run(sys.argv[1], int(line)))
+            asyncio.run(run(sys.argv[1], held.getsockname()[1]))
             os._exit(1)

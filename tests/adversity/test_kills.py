@@ -41,7 +41,7 @@ class KillableService:
     async def start(self) -> None:
         assert self.starter.stdin is not None
         assert self.starter.stdout is not None
-        self.starter.stdin.write(f"{self.port}\n")
+        self.starter.stdin.write("\n")
         self.starter.stdin.flush()
         answer = await asyncio.to_thread(self.starter.stdout.readline)
         self.pid, self.port = map(int, answer.split())

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import pickle
 
+import anyio
 import pyarrow as pa
 import pytest
 
@@ -214,12 +215,9 @@ async def test_an_unclosed_reader_warns_and_stops_its_downloads(client: Client, 
     with pytest.warns(ResourceWarning, match="not closed"):  # noqa: PT031 - the collector is what warns
         del reader
         gc.collect()
-    for _ in range(100):
-        if not [task for task in asyncio.all_tasks() if "prefetch" in task.get_name()]:
-            break
-        await asyncio.sleep(0)
-    else:
-        pytest.fail("the downloads go on")
+    with anyio.fail_after(20):
+        while [task for task in asyncio.all_tasks() if "prefetch" in task.get_name()]:
+            await asyncio.sleep(0)
 
 
 async def test_the_reader_says_what_it_is(client: Client, make_table) -> None:

@@ -59,17 +59,20 @@ def test_nonsense(config: Any) -> None:
         slice_from_tf_config(config)
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody has, each another."""
+    with ExitStack() as stack:
+        found = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in found:
+            each.bind(("127.0.0.1", 0))
+        return [int(each.getsockname()[1]) for each in found]
 
 
 @pytest.mark.slow
 def test_two_workers_read_a_table_together(make_table: MakeTable) -> None:
     count = 101
     path = make_table(numbered(count))
-    workers = [f"127.0.0.1:{free_port()}" for _ in range(2)]
+    workers = [f"127.0.0.1:{port}" for port in free_ports(2)]
     root = Path(__file__).parents[2]
     started = []
     with ExitStack() as stack:
