@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from aiopaiio.errors import SchemaMismatchError
 
-__all__ = ["ONE_WORD", "OdpsType", "normal_type", "parse_type"]
+__all__ = ["ONE_WORD", "OdpsType", "normal_type", "parse_type", "type_parser"]
 
 ONE_WORD = frozenset(
     (
@@ -63,6 +63,14 @@ class OdpsType:
         return self.name in names or any(child.holds(*names) for child in self.children)
 
 
+@cache
+def type_parser() -> Any:
+    """PyODPS's module of types. The first call imports it, which takes about half a second."""
+    from odps import types
+
+    return types
+
+
 @lru_cache(maxsize=4096)
 def parse_type(text: str) -> OdpsType:
     """Parse a type in any case and spacing; raises :class:`SchemaMismatchError` when it is not a known type."""
@@ -99,7 +107,7 @@ def _quoted(name: str) -> str:
 
 
 def _parse(text: str) -> OdpsType:
-    from odps import types
+    types = type_parser()
 
     def tree(parsed: Any) -> OdpsType:
         match parsed:

@@ -6,6 +6,7 @@ repeated by the retry policy; streams of rows are not: what to ask again after a
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import replace
@@ -13,9 +14,11 @@ from functools import partial
 from typing import Any, TypeVar
 
 import anyio
+import anyio.to_thread
 
 from aiopaiio import errors
 from aiopaiio.http import Body, Request
+from aiopaiio.odps_types import type_parser
 from aiopaiio.schema import Column
 from aiopaiio.service_api import ServiceApi
 from aiopaiio.session_quota import SessionQuota
@@ -33,6 +36,7 @@ _HEADERS = {
     "odps-tunnel-date-transform": "v1",
 }
 _BODY_PIECE_BYTES = 1 << 18
+_TYPE_OF_MORE_THAN_A_WORD = re.compile(rb'"type"\s*:\s*"[^"]*[<(\\]')
 _FIRST_POLL_SECONDS = 0.1
 _LONGEST_POLL_SECONDS = 5.0
 
@@ -180,6 +184,9 @@ class Tunnel:
 
         async def once(endpoint: str) -> tuple[dict[str, Any], str | None]:
             answer = await self._http.send(self._table_request(method, table, query, endpoint))
+            if _TYPE_OF_MORE_THAN_A_WORD.search(answer.body):
+                # Needed to parse it, and not to be imported in the loop, which others wait for.
+                await anyio.to_thread.run_sync(type_parser)
             return answer.json(), answer.request_id
 
         return f"{method} {query[0][0]} of {table.name}", once

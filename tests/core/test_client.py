@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import aiopaiio
 from aiopaiio import Client, errors
+from aiopaiio.local import LocalService
 
 from .conftest import NUMBERED, numbered
 
@@ -101,3 +105,35 @@ async def test_secrets_do_not_show(connect, local_service) -> None:
 def test_every_public_name_is_there() -> None:
     for name in aiopaiio.__all__:
         assert getattr(aiopaiio, name) is not None
+
+
+async def test_what_takes_long_to_import_is_not_imported_in_the_loop(
+    client: Client, make_table, local_service: LocalService
+) -> None:
+    program = """
+import asyncio, sys, threading
+import aiopaiio
+
+class Watch:
+    def find_spec(self, name, path, target=None):
+        if name == "odps":
+            print("imported", "by the loop" if threading.current_thread() is threading.main_thread() else "by a thread")
+
+async def main():
+    endpoint, access_id, access_key, *paths = sys.argv[1:]
+    async with aiopaiio.Client(endpoint=endpoint, access_id=access_id, access_key=access_key) as client:
+        for path in paths:
+            async with client.open_reader(path) as reader:
+                print(reader.table_schema.columns[0].type)
+
+sys.meta_path.insert(0, Watch())
+asyncio.run(main())
+"""
+    paths = [await make_table(f"a {type_text}") for type_text in ("bigint", "array<bigint>", "decimal(4,2)")]
+    keys = local_service.endpoint, local_service.access_id, local_service.access_key
+    environment = os.environ | {"PYTHONPATH": str(Path(aiopaiio.__file__).parents[1])}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, *keys, *paths, stdout=subprocess.PIPE, env=environment
+    )
+    printed, _ = await process.communicate()
+    assert printed.decode().splitlines() == ["bigint", "imported by a thread", "array<bigint>", "decimal(4,2)"]
