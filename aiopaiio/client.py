@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 import anyio
 import pyarrow as pa
@@ -290,6 +290,9 @@ class Client:
         embedded, self._embedded = self._embedded, None
         if embedded is not None:
             await embedded.stop()
+
+    def __reduce__(self) -> NoReturn:
+        raise errors.UsageError("a client holds keys and does not pickle; make one in the other process")
 
     async def __aenter__(self) -> Self:
         return self

@@ -10,9 +10,10 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import urlsplit
 
-from aiopaiio.errors import ConfigError
+from aiopaiio.errors import ConfigError, UsageError
 
 __all__ = ["LOCAL_SCHEME", "Config", "load_config"]
 
@@ -40,7 +41,7 @@ _KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """An endpoint with the keys for it. The key and the token never show in a ``repr``.
+    """An endpoint with the keys for it. The key and the token never show in a ``repr``, and it does not pickle.
 
     ``endpoint`` is the service's URL (``http://service.REGION.maxcompute.aliyun.com/api``) or ``local:DIR``;
     ``tunnel_endpoint`` is asked of the service when None. With a ``region`` requests are signed with version 4, else 1.
@@ -63,6 +64,9 @@ class Config:
     def replace(self, **changes: str | None) -> Config:
         """A copy with some fields changed."""
         return replace(self, **changes)  # type: ignore[arg-type]  # every field is a str or None
+
+    def __reduce__(self) -> NoReturn:
+        raise UsageError("a configuration holds keys and does not pickle; load it in the other process")
 
 
 def load_config(

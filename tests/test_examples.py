@@ -248,9 +248,7 @@ async def test_async_service_takes_no_more_than_a_slow_client_does(
     async with aiopaiio.Client(project="demo") as client:
         await client.execute_sql("CREATE TABLE wide (id BIGINT, text STRING)")
         async with client.open_writer("odps://demo/tables/wide") as writer:
-            await writer.write_batch(
-                pa.table({"id": range(row_count), "text": [f"{n:0200}" for n in range(row_count)]})
-            )
+            await writer.write_batch(rows)
 
     behind = asyncio.Event()
     pause_writing = BaseProtocol.pause_writing

@@ -49,6 +49,9 @@ class TableRecordDataset(tf.compat.v1.data.Dataset):  # type: ignore[misc]  # Te
     option ``experimental_distribute.auto_shard_policy`` is off, so that ``tf.distribute`` does not divide again what is
     divided already; ``shard`` reads the whole slice and gives a part of it.
 
+    After ``fork`` a child may make datasets and read them, also those made before, unless TensorFlow itself has run
+    before: it promises nothing to a child that inherits its threads. Start such workers by ``spawn``.
+
     Arguments that cannot be right raise :class:`aiopaiio.UsageError` (a ``ValueError``) at once. What only shows with
     the table - a wrong number of columns, a column that cannot be read as asked, a value out of range - is raised
     while it is iterated over, as a ``tf.errors.OpError`` whose first line names the error's class, the table, the

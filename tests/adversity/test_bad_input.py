@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,14 @@ async def test_slices_and_row_ranges(hasty: Client) -> None:
         assert len(await reader.read(10)) == 5
 
 
+def refused(opening: Callable[..., object], name: str, value: object) -> None:
+    """An option that cannot be right, and the message says which and what it was."""
+    with pytest.raises(errors.UsageError) as raised:
+        opening(T, **{name: value})
+    assert name.split("_")[0] in str(raised.value)
+    assert str(value) in str(raised.value)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -133,10 +142,7 @@ async def test_slices_and_row_ranges(hasty: Client) -> None:
     ],
 )
 async def test_options_of_a_reader(hasty: Client, name: str, value: object) -> None:
-    with pytest.raises(errors.UsageError) as raised:
-        hasty.open_reader(T, **{name: value})  # type: ignore[arg-type]
-    assert name.split("_")[0] in str(raised.value)
-    assert str(value) in str(raised.value)
+    refused(hasty.open_reader, name, value)
 
 
 @pytest.mark.parametrize(
@@ -151,10 +157,7 @@ async def test_options_of_a_reader(hasty: Client, name: str, value: object) -> N
     ],
 )
 async def test_options_of_a_writer(hasty: Client, name: str, value: object) -> None:
-    with pytest.raises(errors.UsageError) as raised:
-        hasty.open_writer(T, **{name: value})  # type: ignore[arg-type]
-    assert name.split("_")[0] in str(raised.value)
-    assert str(value) in str(raised.value)
+    refused(hasty.open_writer, name, value)
 
 
 async def test_options_of_a_client(hasty: Client, connect) -> None:

@@ -98,3 +98,33 @@ def test_two_workers_read_a_table_together(make_table: MakeTable) -> None:
         # Contiguous slices, so one behind the other they are the table.
         assert answers[0]["read"][way] + answers[1]["read"][way] == list(range(count))
     assert {answer["total"] for answer in answers} == {sum(range(count))}
+
+
+@pytest.mark.slow
+def test_a_forked_child_reads_what_was_made_before(make_table: MakeTable) -> None:
+    program = """
+import os, sys
+import paiio.data
+
+def read(dataset):
+    return sum(int(ids.numpy().sum()) for (ids,) in dataset.batch(10))
+
+with paiio.python_io.TableReader(sys.argv[1]) as reader:
+    reader.read(5)
+    dataset = paiio.data.TableRecordDataset(sys.argv[1], [-1], "id")
+    child = os.fork()
+    if not child:
+        print(read(dataset), read(paiio.data.TableRecordDataset(sys.argv[1], [-1], "id").skip(1)), flush=True)
+        os._exit(0)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    print(code, len(reader.read(1000)), read(dataset))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, make_table(numbered(101))],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.stdout.splitlines() == ["5050 5050", "0 96 5050"], done.stderr
