@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import anyio
+import anyio.lowlevel
 import pyarrow as pa
 
 from aiopaiio.arrow_stream import ArrowStreamEncoder
@@ -138,6 +139,11 @@ class BlockUploads:
             raise self._failure
         self.sent[block_id] = block.row_count
         self._tasks.start_soon(self._upload, block_id, block)
+
+    async def go_on(self) -> None:
+        """Let what is under way take a step: encoding the next block keeps the event loop to itself."""
+        if self._slots.value < self._concurrency:
+            await anyio.lowlevel.checkpoint()
 
     async def finish(self) -> None:
         """Wait until every block is with the service."""

@@ -226,6 +226,7 @@ class TableWriter:
         self._unsent.append(blocks)
         try:
             while self._unsent:
+                await self._uploads.go_on()
                 self._block = self._block or next(self._unsent[0], None)
                 if self._block is None:
                     self._unsent.popleft()

@@ -11,6 +11,8 @@ import pytest
 import aiopaiio
 from aiopaiio import Client, errors
 from aiopaiio.local import LocalService
+from aiopaiio.local.faults import Fault, Refuse
+from aiopaiio.local.operations import Operation
 
 from .conftest import NUMBERED, numbered
 
@@ -81,6 +83,28 @@ async def test_anything_with_the_arrow_interface(client: Client, make_table) -> 
         await writer.write_batch(Stream())
         await writer.write_batch(numbered(1))
     assert [row[0] for row in await rows(client, path)] == [0, 1, 0]
+
+
+async def test_a_block_is_uploaded_between_later_writes(
+    client: Client, make_table, local_service: LocalService
+) -> None:
+    """By writes that themselves wait for nothing."""
+    path = await make_table(NUMBERED)
+    arrived: list[Operation] = []
+
+    def note(operation: Operation) -> bool:
+        arrived.append(operation)
+        return False
+
+    local_service.faults.add(Fault("put_block", Refuse(), when=note))
+    async with client.open_writer(path, block_bytes=1 << 18) as writer:
+        written = 20_000
+        await writer.write_batch(numbered(written))
+        while not arrived and written < 21_000:
+            await writer.write_batch(numbered(1))
+            written += 1
+        assert arrived
+    assert len(await rows(client, path)) == written
 
 
 async def test_not_null(client: Client, make_table) -> None:
