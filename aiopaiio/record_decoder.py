@@ -42,7 +42,7 @@ MAX_RECORD_BYTES = 256 << 20
 
 _MOST_ROWS = 1 << 14
 _GATHER_BYTES = 1 << 20
-_GATHER_BYTES_PER_COLUMN = 16 << 10  # a step costs time for each column, so wide tables need many rows in it
+_GATHER_BYTES_PER_COLUMN = 8 << 10  # a step costs time for each column, so wide tables need many rows in it
 _CHECKSUM_BYTES = 10  # some writers extend the sign of a checksum to 64 bits
 _SIGN = np.uint64(0xFFFFFFFF00000000)
 
@@ -62,8 +62,10 @@ class RecordStreamDecoder:
     With ``wide_timestamps`` TIMESTAMP columns come as seconds and nanoseconds; else a value outside the years 1677 to
     2262 raises :class:`TimestampRangeError`. Other errors are :class:`DataError` too.
 
-    :meth:`feed` and :meth:`finish` return batches in order; every record in them has been checked. Only ``finish`` can
-    tell that no record is missing. :meth:`decode` does both for a body that is all there.
+    :meth:`feed` and :meth:`finish` return batches in order; every record in them has been checked. When one of them
+    raises, :meth:`take` gives the records before the damage. Only ``finish`` can tell that no record is missing.
+    :meth:`decode` does both for a body that is all there. At most about ``gather_limit_bytes`` of records are gathered
+    before they are decoded.
     """
 
     def __init__(
@@ -72,17 +74,21 @@ class RecordStreamDecoder:
         *,
         wide_timestamps: bool = False,
         max_record_bytes: int = MAX_RECORD_BYTES,
+        gather_limit_bytes: int = MAX_RECORD_BYTES,
     ) -> None:
         self._schema = arrow_schema(columns, wide_timestamps=wide_timestamps)
         pairs = zip(columns, self._schema.types, strict=True)
         self._fields = [Field.of(column, number, arrow) for number, (column, arrow) in enumerate(pairs, 1)]
         self._max_record_bytes = max_record_bytes
         self._pending = bytearray()
-        self._gather_bytes = max(_GATHER_BYTES, _GATHER_BYTES_PER_COLUMN * len(self._fields))
-        self._wanted_bytes = self._gather_bytes
+        gather_bytes = max(_GATHER_BYTES, _GATHER_BYTES_PER_COLUMN * len(self._fields))
+        self._gather_bytes = self._wanted_bytes = min(gather_bytes, gather_limit_bytes)
+        self._ready: list[pa.RecordBatch] = []
         self._step_rows = _MOST_ROWS
         self._row_count = 0
         self._checksum_of_checksums = 0
+        self.at_footer = False
+        """Whether the records have ended as they should: then what is wrong is said, or not, by the footer."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self._row_count} rows read, {len(self._pending)} bytes pending>"
@@ -93,6 +99,11 @@ class RecordStreamDecoder:
         return self._schema
 
     @property
+    def pending_bytes(self) -> int:
+        """How many bytes were fed and are not decoded yet."""
+        return len(self._pending)
+
+    @property
     def wanted_bytes(self) -> int:
         """How many more bytes are to be fed before any of them are decoded."""
         return max(0, self._wanted_bytes - len(self._pending))
@@ -100,18 +111,24 @@ class RecordStreamDecoder:
     def feed(self, piece: bytes | bytearray | memoryview) -> list[pa.RecordBatch]:
         """Take the next piece of the body; return the records that are complete, once there are enough of them."""
         self._pending += piece
-        if len(self._pending) < self._wanted_bytes:
-            return []
-        return self._drain(final=False)
+        if len(self._pending) >= self._wanted_bytes:
+            self._drain(final=False)
+        return self.take()
 
     def finish(self) -> list[pa.RecordBatch]:
         """The body has ended: return its last records and check the footer."""
-        batches = self._drain(final=True)
+        self._drain(final=True)
         footer = bytes(self._pending)
         if not META_COUNT.startswith(footer[: len(META_COUNT)]):
             self._read_one(Wire(footer), 0, final=True)  # says what is wrong with it
+        self.at_footer = True
         self._read_footer(footer)
         self._pending.clear()
+        return self.take()
+
+    def take(self) -> list[pa.RecordBatch]:
+        """The records that were read and not returned yet, because of an error behind them."""
+        batches, self._ready = self._ready, []
         return batches
 
     def decode(self, body: bytes | bytearray | memoryview) -> pa.RecordBatch:
@@ -127,39 +144,39 @@ class RecordStreamDecoder:
 
     # ------------------------------------------------------------------------------------------------------- records
 
-    def _drain(self, *, final: bool) -> list[pa.RecordBatch]:
+    def _drain(self, *, final: bool) -> None:
         """Read the complete records among the pending bytes and remove them."""
         wire = Wire(self._pending)
         starts, limits = _segments(wire, final=final)
-        batches: list[pa.RecordBatch] = []
         position = segment = 0
-        while segment < len(starts):
-            stop = min(len(starts), segment + self._step_rows)
-            try:
-                rows = self._read(wire, starts[segment:stop], limits[segment:stop])
-                if (rows.ends != limits[segment:stop]).any():
-                    raise StrayError("a record that does not end at its mark")
-                self._accept(wire, rows)
-            except (StrayError, ChecksumError, IndexError):
-                if stop - segment > 1:
-                    self._step_rows = max(1, (stop - segment) // 8)
-                    continue
-                guessed = self._read_one(wire, position, final=final)
-                if guessed is None:
-                    break
-                rows = guessed
-            batches.append(pa.RecordBatch.from_arrays(rows.columns(), schema=self._schema))
-            self._step_rows = min(_MOST_ROWS, 4 * self._step_rows)
-            position = _after_mark(wire, int(rows.ends[-1]))
-            segment = int(np.searchsorted(limits, position))
-            if segment < len(starts):
-                starts[segment] = position
-        del self._pending[:position]
+        try:
+            while segment < len(starts):
+                stop = min(len(starts), segment + self._step_rows)
+                try:
+                    rows = self._read(wire, starts[segment:stop], limits[segment:stop])
+                    if (rows.ends != limits[segment:stop]).any():
+                        raise StrayError("a record that does not end at its mark")
+                    self._accept(wire, rows)
+                except (StrayError, ChecksumError, IndexError):
+                    if stop - segment > 1:
+                        self._step_rows = max(1, (stop - segment) // 8)
+                        continue
+                    guessed = self._read_one(wire, position, final=final)
+                    if guessed is None:
+                        break
+                    rows = guessed
+                self._ready.append(pa.RecordBatch.from_arrays(rows.columns(), schema=self._schema))
+                self._step_rows = min(_MOST_ROWS, 4 * self._step_rows)
+                position = _after_mark(wire, int(rows.ends[-1]))
+                segment = int(np.searchsorted(limits, position))
+                if segment < len(starts):
+                    starts[segment] = position
+        finally:
+            del self._pending[:position]
         if len(self._pending) > self._max_record_bytes:
             raise MalformedStreamError(f"a record of more than {self._max_record_bytes} bytes")
         # A record that is not complete yet is looked at again when twice as much of it is here.
         self._wanted_bytes = max(self._gather_bytes, 2 * len(self._pending))
-        return batches
 
     def _read_one(self, wire: Wire, position: int, *, final: bool) -> _Rows | None:
         """The record at ``position``, ending wherever its fields do; None when there is none, or not all of it yet."""

@@ -47,6 +47,52 @@ def rows_of(body: bytes, piece_bytes: int) -> pa.Table:
     return pa.Table.from_batches(found, BATCH.schema)
 
 
+@pytest.mark.parametrize("damaged", [False, True])
+def test_the_records_before_a_fault_are_there_to_be_taken(damaged: bool) -> None:
+    columns = (Column("n", "bigint"),)
+    batch = pa.record_batch({"n": pa.array(range(50_000), pa.int64())}, schema=arrow_schema(columns))
+    encoder = RecordStreamEncoder(columns)
+    records = bytearray(encoder.encode(batch))
+    at = len(records) * 3 // 4
+    if damaged:
+        records[at] ^= 4
+    body = bytes(records) + encoder.finish() if damaged else bytes(records[:at])
+    decoder = RecordStreamDecoder(columns, gather_limit_bytes=1 << 16)
+    found: list[pa.RecordBatch] = []
+    with pytest.raises(DataError):
+        for start in range(0, len(body), 50_000):
+            found += decoder.feed(body[start : start + 50_000])
+        found += decoder.finish()
+    found += decoder.take()
+    count = sum(part.num_rows for part in found)
+    # All that were whole, each once; the record that is cut or damaged comes next.
+    before, after = (len(RecordStreamEncoder(columns).encode(batch.slice(0, n))) for n in (count, count + 1))
+    assert before <= at < after
+    assert pa.Table.from_batches(found).combine_chunks().to_batches() == [batch.slice(0, count)]
+    assert not decoder.at_footer
+    with pytest.raises(DataError):
+        decoder.finish()
+    assert decoder.take() == []
+
+
+def test_only_a_fault_behind_all_records_is_one_of_the_footer() -> None:
+    body = body_with_metrics()
+    decoder = RecordStreamDecoder(COLUMNS)
+    decoder.feed(body[:-1] + b"\0")
+    with pytest.raises(ChecksumError):
+        decoder.finish()
+    assert decoder.at_footer
+
+
+def test_no_more_is_gathered_than_is_allowed() -> None:
+    body = body_with_metrics()
+    decoder = RecordStreamDecoder(COLUMNS, gather_limit_bytes=100)
+    assert decoder.feed(body[:99]) == []
+    assert (decoder.pending_bytes, decoder.wanted_bytes) == (99, 1)
+    assert decoder.feed(body[99:100])[0].num_rows > 0
+    assert decoder.pending_bytes < 99
+
+
 def test_whole() -> None:
     assert rows_of(body_with_metrics(), 1).to_pylist() == BATCH.to_pylist()
     assert rows_of(body_with_metrics(), 10_000).to_pylist() == BATCH.to_pylist()
