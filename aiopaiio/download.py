@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 import anyio.to_thread
@@ -19,6 +20,7 @@ from aiopaiio.columns import ColumnPlan
 from aiopaiio.compression import decompressor
 from aiopaiio.http import Body
 from aiopaiio.range_planner import SMALLEST_RANGE_BYTES, RangePlanner
+from aiopaiio.read_ahead import read_ahead
 from aiopaiio.record_decoder import RecordStreamDecoder
 from aiopaiio.sessions import DownloadSession
 from aiopaiio.slicing import RowRange
@@ -30,12 +32,10 @@ __all__ = ["RangeDownload", "RowSource"]
 
 logger = logging.getLogger(__name__)
 
-RECORD_BODY_BYTES = 4 << 20
-RECORD_COLUMN_BYTES = 16 << 10
-"""The rows of a record-form body are delivered when all of it was right, so each request asks for about this much, and
-more where columns are many: decoding has a cost for each column of a body."""
-
 _DECODE_IN_THREAD_BYTES = 1 << 16
+_DECODE_IN_THREAD_COLUMNS = 32
+"""Fewer bytes or columns are decoded in the time that another thread takes to begin."""
+
 _FRUITLESS_RENEWALS = 3
 # Refusals that may be meant for the Arrow form rather than for the request as such.
 _REFUSES_ARROW = frozenset({400, 405, 406, 415, 501})
@@ -57,6 +57,9 @@ class RowSource:
     encoding: str
     # One at a time: two that decode records would mostly wait for each other, and all others for both.
     decoding: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))
+
+    def __post_init__(self) -> None:
+        self.planner.records = not self.arrow
 
     @property
     def batch_bytes(self) -> int:
@@ -167,9 +170,6 @@ class RangeDownload:
 
     async def _ask(self, session: DownloadSession) -> None:
         source = self._source
-        if not source.arrow:
-            body_bytes = max(RECORD_BODY_BYTES, RECORD_COLUMN_BYTES * len(source.plan.wire_columns))
-            self._ask_rows = min(self._ask_rows, source.planner.rows_for(body_bytes))
         asked = RowRange(self._position, min(self._rows.stop, self._position + self._ask_rows))
         request = source.tunnel.read_rows(
             session,
@@ -216,41 +216,92 @@ class RangeDownload:
             proven = isinstance(error, (errors.TruncatedStreamError, errors.DecompressionError)) or (
                 isinstance(error, errors.ChecksumError) and (in_frames or self._position < asked.stop)
             )
-            if proven or self._position == asked.start:
+            if not proven:
+                self._require_nothing_delivered(asked, error)
+            raise
+
+    async def _receive_records(self, body: Body, asked: RowRange) -> None:
+        source, limit_bytes = self._source, self._source.batch_bytes
+        decoder = RecordStreamDecoder(
+            source.plan.wire_columns,
+            wide_timestamps=source.wide_timestamps,
+            # One gathered, one being decoded.
+            gather_limit_bytes=max(1, limit_bytes // 2),
+        )
+        # The last rows of the range are kept back until the footer was right, so that no range ends without one.
+        last: list[pa.RecordBatch] = []
+
+        async def deliver(batches: list[pa.RecordBatch]) -> None:
+            for batch in batches:
+                if last or self._position + batch.num_rows >= asked.stop:
+                    last.append(batch)
+                else:
+                    await self._deliver(batch, asked)
+
+        failure: errors.Error | None = None
+        try:
+            async with read_ahead(self._gathered(body, decoder.wanted_bytes)) as chunks:
+                async for chunk in chunks:
+                    await deliver(await self._decode(decoder, chunk))
+                    if self._ends_early():
+                        return
+                    if decoder.pending_bytes > limit_bytes and not self.at_head.is_set():
+                        # A record that breaks the memory bound: taken in whatever its size, but only at the head.
+                        self._waits_for_head = True
+                        return
+        except errors.Error as error:
+            failure = error
+        try:
+            last += await self._decode(decoder)
+            row_count = self._position - asked.start + sum(batch.num_rows for batch in last)
+            if row_count != len(asked):
+                raise errors.RowCountError(f"{row_count} rows came of the {len(asked)} asked for")
+        except errors.DataError as error:
+            if isinstance(error, errors.RowCountError) or (
+                decoder.at_footer and not isinstance(error, errors.TruncatedStreamError)
+            ):
+                self._require_nothing_delivered(asked, error)
                 raise
+            # Records have checksums of their own, so those before a cut or a damage are right.
+            await deliver(decoder.take())
+            if failure is not None:
+                raise failure from failure.__cause__
+            raise
+        for batch in last:
+            await self._deliver(batch, asked)
+
+    async def _gathered(self, body: Body, byte_count: int) -> AsyncIterator[bytearray]:
+        """The body in chunks of at least so many bytes; before an error and at the end, of fewer."""
+        chunk = bytearray()
+        try:
+            async for piece in _decoded(body):
+                self._received(len(piece))
+                chunk += piece
+                if len(chunk) >= byte_count:
+                    yield chunk
+                    chunk = bytearray()
+        except errors.Error:
+            yield chunk
+            raise
+        yield chunk
+
+    async def _decode(self, decoder: RecordStreamDecoder, chunk: bytearray | None = None) -> list[pa.RecordBatch]:
+        """Decode one more chunk, or what is left when the body has ended."""
+        byte_count = decoder.pending_bytes + len(chunk or ())
+        columns = len(decoder.schema)
+        step = decoder.finish if chunk is None else partial(decoder.feed, chunk)
+        if byte_count < _DECODE_IN_THREAD_BYTES and columns < _DECODE_IN_THREAD_COLUMNS:
+            return step()
+        # Meanwhile the next chunk is gathered.
+        return await anyio.to_thread.run_sync(step, limiter=self._source.decoding)
+
+    def _require_nothing_delivered(self, asked: RowRange, error: errors.Error) -> None:
+        """An answer contradicted itself, which says nothing good of its rows either."""
+        if self._position > asked.start:
             raise errors.UnprovenRowsError(
                 f"rows {asked.start} to {self._position} were delivered before the answer contradicted itself: "
                 f"{error.message}; discard them and read again",
             ) from error
-
-    async def _receive_records(self, body: Body, asked: RowRange) -> None:
-        source = self._source
-        decoder = RecordStreamDecoder(source.plan.wire_columns, wide_timestamps=source.wide_timestamps)
-        batches: list[pa.RecordBatch] = []
-        received = bytearray()
-        received_bytes = 0
-        async for piece in _decoded(body):
-            self._received(len(piece))
-            received += piece
-            received_bytes += len(piece)
-            if received_bytes > source.batch_bytes and (len(asked) > 1 or not self.at_head.is_set()):
-                self._ask_rows = max(1, len(asked) // 4)
-                self._waits_for_head = len(asked) == 1
-                return
-            if len(received) >= decoder.wanted_bytes:
-                # Meanwhile the service goes on sending, as much as the connection takes.
-                batches += await anyio.to_thread.run_sync(decoder.feed, received, limiter=source.decoding)
-                received = bytearray()
-        batches += decoder.feed(received)
-        if received_bytes < _DECODE_IN_THREAD_BYTES:
-            batches += decoder.finish()
-        else:
-            batches += await anyio.to_thread.run_sync(decoder.finish, limiter=source.decoding)
-        row_count = sum(batch.num_rows for batch in batches)
-        if row_count != len(asked):
-            raise errors.RowCountError(f"{row_count} rows came of the {len(asked)} asked for")
-        for batch in batches:
-            await self._deliver(batch, asked)
 
     async def _deliver(self, batch: pa.RecordBatch, asked: RowRange) -> None:
         if self._position + batch.num_rows > asked.stop:
@@ -295,6 +346,7 @@ class RangeDownload:
             return False
         logger.info("%s: the service refuses the Arrow form (%s); reading records", self._describe(), error)
         source.arrow = False
+        source.planner.records = True
         return True
 
     def _describe(self) -> str:

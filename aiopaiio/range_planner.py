@@ -16,6 +16,10 @@ SMALLEST_RANGE_BYTES = 1 << 20
 
 LARGEST_RANGE_BYTES = 16 << 20
 
+RECORD_COLUMN_BYTES = 8 << 10
+"""What a range of records has of each column at least, the first one half of it: to encode and decode records costs
+time for each column, however few they are."""
+
 CONNECTION_BYTES = 3 << 19
 """What a connection holds besides rows, at most: aiohttp's read buffer, and as much again that was taken from it."""
 
@@ -39,8 +43,9 @@ class RangePlanner:
 
     def __init__(self, schema: pa.Schema, memory_limit_bytes: int) -> None:
         self.window_bytes = max(1, memory_limit_bytes // 2)
-        # A few of them always fit, however little memory there is.
-        self._small_bytes = min(SMALLEST_RANGE_BYTES, self.window_bytes / (4 * _MARGIN))
+        self._record_bytes = RECORD_COLUMN_BYTES * len(schema)
+        self.records = False
+        """Whether rows come in the record form, not in Arrow's."""
         widths = [_fixed_width(field.type) for field in schema]
         guesses = (width or _guess(field.type) for width, field in zip(widths, schema, strict=True))
         self._bytes_per_row = max(1.0, float(sum(guesses)))
@@ -86,9 +91,20 @@ class RangePlanner:
         # Where memory is very little, connections are few and come on top.
         return min(CONNECTION_BYTES, self.window_bytes // 8)
 
+    @property
+    def _worth_bytes(self) -> int:
+        """Fewer bytes are not worth a request."""
+        return max(SMALLEST_RANGE_BYTES, self._record_bytes if self.records else 0)
+
+    @property
+    def _small_bytes(self) -> float:
+        """A few ranges of this size always fit, however little memory there is."""
+        return min(self._worth_bytes, self.window_bytes / (4 * _MARGIN))
+
     def first_rows(self, remaining_rows: int) -> int:
         """The length of the range that a read begins with: short, or all there is when that is little more."""
-        rows = self.rows_for(min(FIRST_RANGE_BYTES, self._small_bytes))
+        least_bytes = max(FIRST_RANGE_BYTES, self._record_bytes // 2 if self.records else 0)
+        rows = self.rows_for(min(least_bytes, self._small_bytes))
         return remaining_rows if remaining_rows <= 2 * rows else rows
 
     def range_rows(
@@ -107,11 +123,15 @@ class RangePlanner:
         """
         # Behind each range under way another half one may wait to be taken, so that none stands still.
         in_window = _MARGIN * (1.5 * streams + 1)
+        if self.records and streams == 1:
+            # Rows flow while the range is under way, and each range less saves the wait for its first ones.
+            most_rows = self.rows_for(max(self._small_bytes, self.window_bytes / in_window))
+            return min(remaining_rows, most_rows)
         # The first ones end one after the other, so that rows flow before the first large ones are complete.
         most_bytes = min(
-            LARGEST_RANGE_BYTES, SMALLEST_RANGE_BYTES << min(2 * (number - 1), 8), self.window_bytes / in_window
+            LARGEST_RANGE_BYTES, self._worth_bytes << min(2 * (number - 1), 8), self.window_bytes / in_window
         )
-        least_bytes = float(self._small_bytes)
+        least_bytes = self._small_bytes
         if stream_bytes_per_second is None:
             share = -(-remaining_rows // idle_streams)
         else:

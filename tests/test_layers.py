@@ -24,6 +24,7 @@ LAYERS = {
         "opening",
         "owned_tasks",
         "prefetch",
+        "read_ahead",
         "reader",
         "shared_upload",
         "slice_lock",

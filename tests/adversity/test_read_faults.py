@@ -169,7 +169,7 @@ FOREVER = {
     "lost-answer": (LoseAnswer(), errors.ConnectionLost),
 }
 FOREVER_ROWS = {
-    "flip": (FlipBit(5_000), errors.ChecksumError),
+    "flip": (FlipBit(20), errors.ChecksumError),
     "one-row-less": (WrongRowCount(-1), (errors.RowCountError, errors.UnprovenRowsError)),
     "one-row-more": (WrongRowCount(1), (errors.RowCountError, errors.UnprovenRowsError)),
     "expired": (ExpireSession(), errors.SessionExpired),
