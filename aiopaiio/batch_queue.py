@@ -9,9 +9,11 @@ import pyarrow as pa
 
 from aiopaiio.errors import ClosedError
 
-__all__ = ["BatchQueue"]
+__all__ = ["BatchQueue", "ReceiverLeft"]
 
-_Item = tuple[pa.RecordBatch, int] | Exception
+
+class ReceiverLeft(Exception):
+    """Nobody takes what a :class:`BatchQueue` gets any more. Raised by nothing else, so it says nothing else."""
 
 
 class BatchQueue:
@@ -31,6 +33,7 @@ class BatchQueue:
         self._bytes = 0
         self._rows = 0
         self._ended = False
+        self._left = False
         self._room = anyio.Event()
         self._arrived = anyio.Event()
 
@@ -43,18 +46,21 @@ class BatchQueue:
         return self._ended and not self._receiver.statistics().current_buffer_used
 
     async def send(self, batch: pa.RecordBatch, byte_count: int) -> None:
-        """Add a batch of ``byte_count``, waiting for room; ``anyio.BrokenResourceError`` when the receiver has left."""
-        while self._is_full(byte_count, batch.num_rows):
+        """Add a batch of ``byte_count``, waiting for room; :class:`ReceiverLeft` when the receiver has left."""
+        while not self._left and self._is_full(byte_count, batch.num_rows):
             self._room = anyio.Event()
             await self._room.wait()
+        if self._left:
+            raise ReceiverLeft
         self._sender.send_nowait((batch, byte_count))
         self._bytes += byte_count
         self._rows += batch.num_rows
         self._arrived.set()
 
     def fail(self, error: Exception) -> None:
-        """End with ``error``, which the receiver gets after all batches before it."""
-        self._sender.send_nowait(error)
+        """End with ``error``, which the receiver gets after all batches before it, unless it has left."""
+        if not self._left:
+            self._sender.send_nowait(error)
         self.end()
 
     def end(self) -> None:
@@ -66,7 +72,8 @@ class BatchQueue:
     async def receive(self) -> pa.RecordBatch | None:
         """The next batch, or None at the end; raises the sender's error in its place.
 
-        Cancelling it loses nothing. Raises :class:`~aiopaiio.errors.ClosedError` once :meth:`leave` was called.
+        Cancelling it loses nothing. Raises :class:`~aiopaiio.errors.ClosedError` when :meth:`leave` was called before
+        all was received.
         """
         while True:
             try:
@@ -79,6 +86,8 @@ class BatchQueue:
             except anyio.EndOfStream:
                 return None
             except anyio.ClosedResourceError:
+                if not self._left:  # at its end, before whoever awaits it was woken
+                    return None
                 raise ClosedError("closed while rows were awaited; open a new reader") from None
         if isinstance(item, Exception):
             raise item
@@ -89,7 +98,8 @@ class BatchQueue:
         return batch
 
     def leave(self) -> None:
-        """The receiver wants no more: waiting batches are dropped and the sender is told."""
+        """The receiver wants no more: waiting batches are dropped and the sender is told. No matter once drained."""
+        self._left = self._left or not self.drained
         self._sender.close()
         self._receiver.close()
         self._bytes = self._rows = 0

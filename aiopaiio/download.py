@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from aiopaiio import errors
 from aiopaiio.arrow_stream import ArrowStreamDecoder
-from aiopaiio.batch_queue import BatchQueue
+from aiopaiio.batch_queue import BatchQueue, ReceiverLeft
 from aiopaiio.columns import ColumnPlan
 from aiopaiio.compression import decompressor
 from aiopaiio.http import Body
@@ -113,7 +113,7 @@ class RangeDownload:
     async def run(self) -> None:
         """Fill the queue to the end of the range. Errors travel in the queue; only cancellation leaves here."""
         # A receiver that leaves wakes whoever waits for room, before this task learns that it is cancelled.
-        with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+        with contextlib.suppress(ReceiverLeft):
             await self._fill()
 
     async def _fill(self) -> None:
@@ -134,7 +134,7 @@ class RangeDownload:
                     rows=str(self._rows),
                 )
             )
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+        except ReceiverLeft:
             raise
         except Exception as error:
             # A defect: it must not leave the reader waiting for this range for ever.

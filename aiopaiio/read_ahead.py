@@ -37,13 +37,18 @@ async def read_ahead(items: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]
 
 async def _send_all(items: AsyncIterator[T], sender: anyio.abc.ObjectSendStream[T | Exception]) -> None:
     async with sender:
-        try:
-            async for item in items:
+        while True:
+            item: T | Exception
+            try:
+                item = await anext(items)
+            except StopAsyncIteration:
+                return
+            except Exception as error:
+                item = error
+            try:
                 await sender.send(item)
-        except anyio.BrokenResourceError:
-            pass  # the caller has left
-        except Exception as error:
-            await sender.send(error)
+            except anyio.BrokenResourceError:
+                return  # the caller has left
 
 
 async def _received(receiver: anyio.abc.ObjectReceiveStream[T | Exception]) -> AsyncIterator[T]:

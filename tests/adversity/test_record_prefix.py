@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import anyio
 import pytest
+from odps.accounts import AliyunAccount
 
 from aiopaiio import errors
-from aiopaiio.local import LocalService
+from aiopaiio.local import LocalService, downloads
 from aiopaiio.local.faults import Action, Fault, FlipBit, ResetAfter, ShortBody, SlowBody, Stall, Status, WrongRowCount
 
 from .conftest import HASTY
@@ -70,9 +73,11 @@ async def test_an_answer_with_another_number_of_rows_proves_none(
 
 @pytest.mark.parametrize("from_end", [1, 5, 9])
 async def test_a_footer_that_contradicts_the_rows_proves_none(
-    connect, make_table, local_service: LocalService, from_end: int
+    connect, make_table, local_service: LocalService, from_end: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each record was right, so it is not known which of them are missing, or are there twice."""
+    # With the times in its metrics block a body may be a byte shorter than the one that is measured.
+    monkeypatch.setattr(downloads, "_metrics", lambda began: {"ServerTotalCost": 1})
     path = await make_table(COLUMNS, ROWS)
     async with connect(retry=HASTY) as client:
 
@@ -89,3 +94,36 @@ async def test_a_footer_that_contradicts_the_rows_proves_none(
         local_service.faults.add(Fault("read_rows", FlipBit(second_bytes - from_end, 2), 2))
         error = await read_outcome(client, path, ROWS, **OPTIONS)
     assert isinstance(error, errors.UnprovenRowsError)
+
+
+async def test_a_first_range_that_ends_early_is_only_its_own_end(connect, make_table) -> None:
+    """Rows turn out to be much wider than was thought, and whoever reads waits for the next one already."""
+    rows = numbered(8, width=1_200_000)
+    path = await make_table(COLUMNS, rows)
+    async with connect() as client:
+        assert await read_outcome(client, path, rows, wire_form="record") is None
+
+
+@pytest.mark.parametrize("wire_form", ["arrow", "record"])
+@pytest.mark.parametrize("kind", [anyio.BrokenResourceError, anyio.ClosedResourceError])
+async def test_an_error_of_something_closed_inside_is_no_end_of_the_read(
+    connect, make_table, local_service: LocalService, wire_form: str, kind: type[Exception]
+) -> None:
+    class Account(AliyunAccount):
+        """Signs the first range that is read, and not the second."""
+
+        ranges = 0
+
+        def sign_request(self, request: Any, endpoint: str, region_name: str | None = None) -> None:
+            self.ranges += "rowrange" in request.url
+            if self.ranges == 2:
+                raise kind
+            super().sign_request(request, endpoint, region_name)
+
+    path = await make_table(COLUMNS, ROWS)
+    account = Account(local_service.access_id, local_service.access_key)
+    async with connect(account=account) as client:
+        with anyio.fail_after(HANG_SECONDS), pytest.raises(kind):
+            async with client.open_reader(path, wire_form=wire_form, concurrency=1) as reader:
+                async for _ in reader:
+                    pass

@@ -27,13 +27,14 @@ async def test_the_next_item_is_awaited_while_one_is_in_use() -> None:
     assert got == [1, 2]
 
 
-async def test_an_error_comes_after_the_items_before_it_and_as_it_is() -> None:
+@pytest.mark.parametrize("kind", [KeyError, anyio.BrokenResourceError, anyio.ClosedResourceError])
+async def test_an_error_comes_after_the_items_before_it_and_as_it_is(kind: type[Exception]) -> None:
     async def items() -> AsyncIterator[int]:
         yield 1
-        raise KeyError("behind 1")
+        raise kind("behind 1")
 
     got = []
-    with pytest.raises(KeyError, match="behind 1"):
+    with pytest.raises(kind, match="behind 1"):
         async with read_ahead(items()) as ahead:
             async for item in ahead:
                 got.append(item)
