@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from aiopaiio.batch_pool import BATCH_POOL
 from aiopaiio.errors import MalformedStreamError, SchemaMismatchError, TruncatedStreamError
 from aiopaiio.frames import FRAME_BYTES, FrameDecoder, FrameEncoder
 
@@ -22,10 +23,6 @@ __all__ = ["MAX_MESSAGE_BYTES", "ArrowStreamDecoder", "ArrowStreamEncoder"]
 
 MAX_MESSAGE_BYTES = 1 << 30
 """Default bound of one message: as it is on the wire, and again after decompression of its buffers."""
-
-MESSAGE_POOL = pa.jemalloc_memory_pool() if "jemalloc" in pa.supported_memory_backends() else pa.default_memory_pool()
-"""Messages live here. Of batches that come and go by the megabyte mimalloc, Arrow's default, keeps 50 MB and more after
-they were freed, and the system's allocator twice the peak; jemalloc keeps little."""
 
 _CONTINUATION = 0xFFFFFFFF
 _RECORD_BATCH = 3  # member of the flatbuffer union MessageHeader
@@ -116,7 +113,7 @@ class ArrowStreamDecoder:
         if not metadata_bytes:  # an end-of-stream mark
             return
         header = _message_header(memoryview(head)[prefix:])
-        self._message = pa.allocate_buffer(self._bounded(len(head) + header.body_bytes), MESSAGE_POOL)
+        self._message = pa.allocate_buffer(self._bounded(len(head) + header.body_bytes), BATCH_POOL)
         self._next = (header.rows, header.body_bytes)
         self._room = memoryview(self._message).cast("B")
         self._room[: len(head)] = head

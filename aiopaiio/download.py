@@ -242,7 +242,9 @@ class RangeDownload:
         try:
             async with read_ahead(self._gathered(body, decoder.wanted_bytes)) as chunks:
                 async for chunk in chunks:
-                    await deliver(await self._decode(decoder, chunk))
+                    batches = await self._decode(decoder, chunk)
+                    chunk.clear()  # others hold it too, while its rows wait for room
+                    await deliver(batches)
                     if self._ends_early():
                         return
                     if decoder.pending_bytes > limit_bytes and not self.at_head.is_set():

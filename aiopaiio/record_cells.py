@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from aiopaiio.batch_pool import BATCH_POOL
 from aiopaiio.decimal_text import decimals_from_text, text_from_decimals
 from aiopaiio.errors import MalformedStreamError, SchemaMismatchError, TimestampRangeError
 from aiopaiio.pieces import Fixed, Pieces, Texts, Varints, join
@@ -205,7 +207,8 @@ class Strings(CellType):
         bounds[-1] = ends[-1] if len(ends) else 0
         buffers = [None, pa.py_buffer(bounds), pa.py_buffer(wire.bytes)]
         everything = pa.Array.from_buffers(pa.binary(), 2 * len(at), buffers)
-        strings = everything.take(pa.array(np.arange(0, 2 * len(at), 2)))
+        cells = pa.array(np.arange(0, 2 * len(at), 2))
+        strings = pc.take(everything, cells, boundscheck=False, memory_pool=BATCH_POOL)
         return Cells(lambda: self._array(strings), Texts.of_array(strings), ends)
 
     def _array(self, strings: pa.Array) -> pa.Array:

@@ -42,7 +42,7 @@ MAX_RECORD_BYTES = 256 << 20
 
 _MOST_ROWS = 1 << 14
 _GATHER_BYTES = 1 << 20
-_GATHER_BYTES_PER_COLUMN = 8 << 10  # a step costs time for each column, so wide tables need many rows in it
+_GATHER_BYTES_PER_COLUMN = 16 << 10  # a step costs time for each column, so wide tables need many rows in it
 _CHECKSUM_BYTES = 10  # some writers extend the sign of a checksum to 64 bits
 _SIGN = np.uint64(0xFFFFFFFF00000000)
 

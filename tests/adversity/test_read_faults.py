@@ -30,6 +30,7 @@ from aiopaiio.local.faults import (
     Status,
     WrongRowCount,
 )
+from aiopaiio.local.operations import Operation
 
 from .conftest import HASTY
 from .expectations import COLUMNS, HANG_SECONDS, numbered, read_outcome
@@ -94,7 +95,7 @@ PHASES = {
     "first": ("read_rows", 1, 1),
     "middle": ("read_rows", 5, 1),
     "several": ("read_rows", 2, 3),
-    "last": ("read_rows", 0, 1),
+    "last": ("read_rows", 1, 1),
 }
 
 
@@ -102,15 +103,9 @@ def possible(phase: str, case: Case) -> bool:
     return not case.body_only or PHASES[phase][0] == "read_rows"
 
 
-async def arm(local_service: LocalService, phase: str, action: Action, read) -> None:
-    """Arm one fault; the number of the last request is found out by a read without faults."""
-    operation, number, times = PHASES[phase]
-    if not number:
-        before = local_service.faults.requests[operation]
-        assert await read() is None
-        number = local_service.faults.requests[operation] - before
-        assert number >= 5
-    local_service.faults.add(Fault(operation, action, number, times))
+def asks_for_the_last_row(operation: Operation) -> bool:
+    first, count = operation.query["rowrange"].strip("()").split(",")
+    return int(first) + int(count) == ROWS.num_rows
 
 
 QUICK_PHASES = {"arrow": {"create", "middle"}, "record": {"several"}}
@@ -150,7 +145,8 @@ async def test_one_fault(
         async with connect(read_timeout_seconds=READ_TIMEOUT_SECONDS) as client:
             return await read_outcome(client, path, ROWS, wire_form=wire_form, **SMALL)
 
-    await arm(local_service, phase, case.action, read)
+    when = asks_for_the_last_row if phase == "last" else None
+    local_service.faults.add(Fault(PHASES[phase][0], case.action, *PHASES[phase][1:], when=when))
     error = await read()
     assert local_service.faults.log, "the fault did not happen"
     if case.healed:

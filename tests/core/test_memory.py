@@ -10,10 +10,10 @@ import pyarrow as pa
 import pytest
 
 from aiopaiio import Client
-from aiopaiio.arrow_stream import MESSAGE_POOL
+from aiopaiio.batch_pool import BATCH_POOL
 
 pytestmark = pytest.mark.skipif(
-    MESSAGE_POOL.backend_name == pa.default_memory_pool().backend_name, reason="the service allocates from it, too"
+    BATCH_POOL.backend_name == pa.default_memory_pool().backend_name, reason="the service allocates from it, too"
 )
 
 KIB = 1 << 10
@@ -23,12 +23,12 @@ MIB = 1 << 20
 @asynccontextmanager
 async def held_bytes_at_most(limit: int) -> AsyncIterator[None]:
     """Watch the memory of received batches at every turn of the loop; the service allocates from another pool."""
-    before, peak = MESSAGE_POOL.bytes_allocated(), 0
+    before, peak = BATCH_POOL.bytes_allocated(), 0
 
     async def watch() -> None:
         nonlocal peak
         while True:
-            peak = max(peak, MESSAGE_POOL.bytes_allocated() - before)
+            peak = max(peak, BATCH_POOL.bytes_allocated() - before)
             await asyncio.sleep(0)
 
     watching = asyncio.create_task(watch())
