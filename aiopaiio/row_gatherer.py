@@ -24,8 +24,8 @@ __all__ = ["RowGatherer"]
 
 _FEW_ROWS = 32
 _WAITING_ROWS = 1024
+_WAITING_CELLS = 1 << 18
 _REMEMBERED_PATTERNS = 256
-_GUESSED_BYTES = 16  # a cell
 _LONGEST_WAITING_TEXT = 1024
 
 # Cells of these classes cannot change while they wait.
@@ -41,12 +41,12 @@ Check = Callable[[Any], bool]
 class RowGatherer:
     """Takes rows as :func:`~aiopaiio.cells.rows_to_batch` does, and gives them back in order as few batches.
 
-    ``rows`` are gathered, in about ``size_bytes``: what they take as Arrow arrays, a guess for those not converted yet.
+    ``converted_rows`` of them are Arrow arrays of ``converted_bytes`` already; few others wait.
     """
 
     def __init__(self, columns: Sequence[Column]) -> None:
-        self.rows = 0
-        self.size_bytes = 0
+        self.converted_rows = 0
+        self.converted_bytes = 0
         self._columns = tuple(columns)
         self._batches: list[pa.RecordBatch] = []
         # Checked rows that wait, and the column numbers of their cells.
@@ -54,20 +54,28 @@ class RowGatherer:
         self._numbers: tuple[int, ...] | None = None
         # The same, as callers mostly give them.
         self._indices: list[int] | None = None
+        # How many rows may wait.
+        self._room = _WAITING_ROWS
         # For rows of these classes: which cells must be looked at, and how.
         self._checks: dict[Classes, list[tuple[int, Check]]] = {}
 
     def __repr__(self) -> str:
-        return f"<RowGatherer {self.rows} rows, about {self.size_bytes} bytes>"
+        return f"<RowGatherer {self.rows} rows>"
 
-    def add(self, values: Any, indices: Iterable[Any] | None = None, *, allow_type_cast: bool = True) -> None:
+    @property
+    def rows(self) -> int:
+        """Rows that are gathered, converted or not."""
+        return self.converted_rows + len(self._waiting)
+
+    def add(self, values: Any, indices: Iterable[Any] | None = None, allow_type_cast: bool = True) -> None:
         """Take one row, or many; all of them, or by an exception none."""
         # The shortest way for a row like one before: no row of rows has classes with checks that it can pass.
         if type(values) is tuple and type(indices) is list and indices == self._indices:
             checks = self._checks.get((*map(type, values),))
             if checks is not None and _all_fit(values, checks):
                 self._waiting.append(values)
-                self._count_waiting(1)
+                if len(self._waiting) >= self._room:
+                    self._convert_waiting()
                 return
         repeatable = indices is None or isinstance(indices, (tuple, list, range, np.ndarray))
         if repeatable and isinstance(values, (tuple, list)) and values and self._wait(values, indices):
@@ -75,13 +83,12 @@ class RowGatherer:
         batch = rows_to_batch(values, indices, self._columns, allow_type_cast=allow_type_cast)
         self._convert_waiting()
         self._keep(batch)
-        self.rows += batch.num_rows
 
     def take(self) -> list[pa.RecordBatch]:
         """All gathered rows, in order; neighbours of one schema are one batch."""
         self._convert_waiting()
         gathered, self._batches = self._batches, []
-        self.size_bytes = self.rows = 0
+        self.converted_rows = self.converted_bytes = 0
         merged: list[pa.RecordBatch] = []
         while gathered:
             like = [gathered.pop(0)]
@@ -101,6 +108,7 @@ class RowGatherer:
             self._convert_waiting()
             self._numbers = numbers
             self._indices = list(numbers)
+            self._room = min(_WAITING_ROWS, _WAITING_CELLS // max(1, width))
             self._checks.clear()
         for row in rows:
             if type(row) not in (tuple, list):
@@ -113,14 +121,9 @@ class RowGatherer:
                 return False
         # A list may be changed by the caller; a tuple of immutable cells may not.
         self._waiting += map(tuple, rows)
-        self._count_waiting(len(rows))
-        return True
-
-    def _count_waiting(self, more_rows: int) -> None:
-        self.rows += more_rows
-        self.size_bytes += _GUESSED_BYTES * more_rows * len(self._waiting[-1])
-        if len(self._waiting) >= _WAITING_ROWS:
+        if len(self._waiting) >= self._room:
             self._convert_waiting()
+        return True
 
     def _checks_of(self, classes: Classes) -> list[tuple[int, Check]]:
         numbers = self._numbers or ()
@@ -136,14 +139,15 @@ class RowGatherer:
 
     def _convert_waiting(self) -> None:
         if self._waiting:
-            waiting, self._waiting = self._waiting, []
-            self.size_bytes -= _GUESSED_BYTES * len(waiting) * len(waiting[0])
-            self._keep(rows_to_batch(waiting, self._numbers, self._columns))
+            batch = rows_to_batch(self._waiting, self._numbers, self._columns)
+            self._waiting = []
+            self._keep(batch)
 
     def _keep(self, batch: pa.RecordBatch) -> None:
         if batch.num_rows:
             self._batches.append(batch)
-            self.size_bytes += batch.nbytes
+            self.converted_rows += batch.num_rows
+            self.converted_bytes += batch.nbytes
 
 
 def _all_fit(row: Sequence[Any], checks: list[tuple[int, Check]]) -> bool:

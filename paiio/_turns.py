@@ -1,10 +1,10 @@
-"""Threads that share one reader take turns."""
+"""Threads that share one reader or writer take turns."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from aiopaiio.errors import BusyError
 
@@ -17,20 +17,24 @@ class Turns:
     """Lets in one thread at a time; the others wait, as long as it takes."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._holder = 0
+        self.lock = threading.RLock()
+        self.taken = False
 
     def run(self, act: Callable[..., _T], *args: object) -> _T:
         """``act(*args)`` while no other thread is in here.
 
         Raises :class:`aiopaiio.BusyError` when this thread is in here already: in a signal handler.
         """
-        if self._holder == threading.get_ident():
-            raise BusyError("a signal interrupted another call of this reader, which must come back first")
         # By itself, not within an __enter__ in Python: an interrupt there would leave it locked for ever.
-        with self._lock:
-            self._holder = threading.get_ident()
+        with self.lock:
+            if self.taken:
+                self.refuse()
+            self.taken = True
             try:
                 return act(*args)
             finally:
-                self._holder = 0
+                self.taken = False
+
+    def refuse(self) -> NoReturn:
+        """Say that this thread is in here already."""
+        raise BusyError("a signal interrupted another call of this reader or writer, which must come back first")

@@ -16,6 +16,7 @@ from aiopaiio.shared_upload import SharedUpload
 from aiopaiio.writer import TableWriter as AsyncTableWriter
 from paiio._bridge import bridge
 from paiio._client import with_client
+from paiio._turns import Turns
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -35,7 +36,8 @@ class TableWriter:
     that is only seen when they share an ``upload``, made by :func:`create_upload`; then rows become visible by
     :func:`commit_upload`. ``overwrite`` replaces what the table or partition held.
 
-    A writer belongs to one thread at a time and does not survive ``fork``: open it in the child.
+    Threads may share a writer: the rows of a call stay together, and those of a thread in order. It does not survive
+    ``fork``: open one in the child.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class TableWriter:
         self._writer = with_client(self._bridge, open_it)
         self._bridge.keep(self._writer, self._writer.abort)
         self._closed = False
+        self._turns = Turns()
         self._gatherer = RowGatherer(self._writer.table_schema.columns)
         self._failure: errors.Error | None = None
 
@@ -82,15 +85,28 @@ class TableWriter:
         Raises :class:`aiopaiio.ValueTypeError` for a value that does not fit, and takes nothing of the call then. May
         raise the error of an earlier upload; then the writer is of no further use.
         """
-        self._check_open()
         if col_indices is not None:
             if indices is not None:
                 raise errors.UsageError("indices and col_indices are one parameter; give one of them")
             indices = col_indices
+        # In a child the lock may be held by a thread that does not exist there.
+        if self._bridge.forked:
+            self._check_open()
+        turns, gatherer = self._turns, self._gatherer
         try:
-            self._gatherer.add(values, indices, allow_type_cast=allow_type_cast)
-            if self._gatherer.rows >= _ROWS_AT_ONCE or self._gatherer.size_bytes >= _BYTES_AT_ONCE:
-                self._send()
+            # What Turns.run does; calling it would add a fifth to what a single row takes.
+            with turns.lock:
+                if turns.taken:
+                    turns.refuse()
+                turns.taken = True
+                try:
+                    if self._closed or self._failure is not None:
+                        self._check_open()
+                    gatherer.add(values, indices, allow_type_cast)
+                    if gatherer.converted_rows >= _ROWS_AT_ONCE or gatherer.converted_bytes >= _BYTES_AT_ONCE:
+                        self._send()
+                finally:
+                    turns.taken = False
         except Exception:
             raise
         except BaseException:
@@ -99,17 +115,14 @@ class TableWriter:
             raise
 
     def _send(self) -> None:
-        batches = self._gatherer.take()
-        if not batches:
-            return
-        # Unless all of them are taken, rows are missing, and nothing may be committed any more.
-        self._failure = _interrupted()
         try:
-            self._bridge.call(_send_all, self._writer, batches)
-        except errors.Error as error:
-            self._failure = error
+            batches = self._gatherer.take()
+            if batches:
+                self._bridge.call(_send_all, self._writer, batches)
+        except Exception as error:
+            # Rows are missing now, and nothing may be committed any more.
+            self._failure = error if isinstance(error, errors.Error) else _interrupted()
             raise
-        self._failure = None
 
     # --------------------------------------------------------------------------------------------------------- closing
 
@@ -121,12 +134,19 @@ class TableWriter:
         if self._closed:
             return
         try:
-            self._check_open()
-            self._send()
-            self._bridge.call(self._writer.close)
+            if self._bridge.forked:
+                self._check_open()
+            self._turns.run(self._commit)
         except BaseException:
             self.abort()
             raise
+
+    def _commit(self) -> None:
+        if self._closed:
+            return  # by another thread, while this one waited
+        self._check_open()
+        self._send()
+        self._bridge.call(self._writer.close)
         self._finish()
 
     def abort(self) -> None:

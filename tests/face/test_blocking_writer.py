@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -158,6 +161,76 @@ def test_errors_at_opening(make_table: MakeTable) -> None:
     ):
         with pytest.raises(kind):
             paiio.TableWriter(wrong)
+
+
+def test_threads_share_a_writer(make_table: MakeTable) -> None:
+    """Rows of one pattern after another and of several at once, alone and in calls of a few and of many."""
+    path = make_table("a bigint, b string, c double")
+    patterns: list[list[int]] = [[0, 1, 2], [0, 1, 2], [0, 2], [2, 1, 0]]
+    row_count = 6000
+
+    def write(thread: int) -> None:
+        numbers = itertools.count(thread * row_count)
+        for size in itertools.cycle([1] * 50 + [3, 1, 40]):
+            rows = [(number, str(number), number / 2) for number in itertools.islice(numbers, size)]
+            rows = [row for row in rows if row[0] < (thread + 1) * row_count]
+            if not rows:
+                return
+            indices = patterns[(thread + size) % len(patterns)]
+            cut = [tuple(row[at] for at in indices) for row in rows]
+            writer.write(cut if size > 1 else cut[0], list(indices))
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with paiio.TableWriter(path) as writer, ThreadPoolExecutor() as threads:
+            list(threads.map(write, range(4)))
+    finally:
+        sys.setswitchinterval(interval)
+    found = rows_of(path)
+    assert sorted(row[0] for row in found) == list(range(4 * row_count))
+    assert all(text in (None, str(number)) and half == number / 2 for number, text, half in found)
+    # What one thread wrote stands in order.
+    for thread in range(4):
+        own = [row[0] for row in found if row[0] // row_count == thread]
+        assert own == sorted(own)
+
+
+def test_an_abort_ends_the_write_of_another_thread(service: LocalService, make_table: MakeTable) -> None:
+    path = make_table("a string")
+    blocked = threading.Event()
+    service.faults.add(Fault("put_block", Stall(), when=lambda _: blocked.set() or True))
+    writer = paiio.TableWriter(path)
+
+    def write() -> None:
+        rows = [("x" * 1_000_000,)] * 10
+        while True:
+            writer.write(rows)
+
+    with ThreadPoolExecutor() as threads:
+        writing = [threads.submit(write) for _ in range(2)]
+        blocked.wait()
+        writer.abort()
+        for write_of_a_thread in writing:
+            with pytest.raises(aiopaiio.ClosedError):
+                write_of_a_thread.result()
+    service.faults.clear()
+    assert rows_of(path) == []
+
+
+def test_a_call_within_a_call_is_refused(make_table: MakeTable) -> None:
+    """As one in a signal handler is, which would wait for what it interrupted."""
+    path = make_table("a bigint")
+
+    def rows() -> Iterator[tuple[int]]:
+        yield (1,)
+        writer.write((2,), [0])
+
+    with paiio.TableWriter(path) as writer:
+        with pytest.raises(aiopaiio.BusyError):
+            writer.write(rows(), [0])
+        writer.write((3,), [0])
+    assert rows_of(path) == [(3,)]
 
 
 def test_an_upload_that_fails_in_the_background(service: LocalService, make_table: MakeTable) -> None:

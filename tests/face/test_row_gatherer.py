@@ -40,7 +40,7 @@ def test_the_rows_that_were_added(calls: list[tuple[list[Any], list[int]]], one_
         assert gatherer.rows == len(expected)
     batches = gatherer.take()
     assert records_from_batches(batches, schema=arrow_schema(COLUMNS)).tolist() == expected
-    assert gatherer.rows == gatherer.size_bytes == 0
+    assert gatherer.rows == gatherer.converted_bytes == 0
     assert gatherer.take() == []
 
 
@@ -104,4 +104,4 @@ def test_not_null_columns_want_a_value() -> None:
 def test_size_counts_long_texts_at_once() -> None:
     gatherer = RowGatherer([Column("a", "string")])
     gatherer.add(("x" * 100_000,), [0])
-    assert gatherer.size_bytes >= 100_000
+    assert gatherer.converted_bytes >= 100_000
