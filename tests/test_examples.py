@@ -166,6 +166,7 @@ def test_train_blocking_runs(machine: Machine) -> None:
     assert 7800 < rows.pop() < 8000
 
 
+@pytest.mark.slow
 def test_many_tables_runs(machine: Machine) -> None:
     printed = machine.run("many_tables", "--trial-rows", "500", "--tables-at-once", "3")
     assert len(re.findall(r"^odps://demo/tables/sales_\w+/ds=\d+: 500 rows$", printed, re.MULTILINE)) == 24
@@ -173,6 +174,7 @@ def test_many_tables_runs(machine: Machine) -> None:
     assert re.search(r"average amount: (19|20)\.\d+", printed)
 
 
+@pytest.mark.slow
 def test_preprocess_runs(machine: Machine) -> None:
     printed = machine.run("preprocess", "--trial-rows", "2000")
     days = {day: int(written) for day, written in re.findall(r"(\d+): 2000 rows read, (\d+) rows written", printed)}
@@ -229,6 +231,7 @@ def test_async_service_runs(machine: Machine) -> None:
                 assert answer.status == 400
 
 
+@pytest.mark.slow
 def test_async_service_outlives_clients_that_leave(machine: Machine) -> None:
     with serving(machine) as address:
         for _ in range(3):

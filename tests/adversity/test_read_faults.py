@@ -108,7 +108,8 @@ def asks_for_the_last_row(operation: Operation) -> bool:
     return int(first) + int(count) == ROWS.num_rows
 
 
-QUICK_PHASES = {"arrow": {"create", "middle"}, "record": {"several"}}
+QUICK_PHASES = {"arrow": {"middle"}, "record": {"several"}}
+QUICK_OF_CREATE = {"refuse", "status-500", "status-403", "reset-at-0", "short-at-3", "lost-answer"}
 # A stall takes a time-out.
 QUICK_STALLS = {("middle", "stall-before", "arrow"), ("middle", "stall-inside", "arrow")}
 
@@ -116,7 +117,7 @@ QUICK_STALLS = {("middle", "stall-before", "arrow"), ("middle", "stall-inside", 
 def is_quick(phase: str, name: str, wire_form: str) -> bool:
     if name.startswith("stall") and name != "stall-briefly":
         return (phase, name, wire_form) in QUICK_STALLS
-    return phase in QUICK_PHASES[wire_form]
+    return phase in QUICK_PHASES[wire_form] or (wire_form == "arrow" and phase == "create" and name in QUICK_OF_CREATE)
 
 
 ONE_FAULT = [
@@ -177,7 +178,7 @@ STAYING = [
         operation,
         name,
         wire_form,
-        marks=[] if wire_form == "arrow" and operation != "tunnel_lookup" else pytest.mark.slow,
+        marks=[] if wire_form == "arrow" and operation == "read_rows" else pytest.mark.slow,
     )
     for wire_form in ("arrow", "record")
     for operation in ("tunnel_lookup", "create_download", "read_rows")

@@ -81,7 +81,7 @@ async def check(client, path: str, error: errors.Error | None) -> None:
         assert added == ROWS.to_pylist()
 
 
-QUICK_PHASES = {"create", "middle-block", "commit"}
+QUICK_PHASES = {"middle-block", "commit"}
 # A stall takes a time-out.
 STALLS = {"stall-before", "stall-the-answer"}
 QUICK_STALLS = {("middle-block", "stall-before"), ("commit", "stall-the-answer")}

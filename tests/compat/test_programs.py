@@ -24,6 +24,7 @@ def test_a_training_job_behind_sql(tables: Tables) -> None:
     assert [positive for _, _, positive in written] == [score > 0 for _, score, _ in written]
 
 
+@pytest.mark.slow
 def test_a_loader_of_graphs(tables: Tables) -> None:
     nodes = [(n, f"{n}.5:{n}:0", n if n % 2 else None, "unused") for n in range(5)]
     edges = [(n % 5, n % 3, 0.5, "unused") for n in range(2502)]
@@ -55,6 +56,7 @@ def test_an_input_for_tensorflow_1(tables: Tables) -> None:
     assert tables.rows(output) == [(100, "sum", 1250.0)]
 
 
+@pytest.mark.slow
 def test_a_negative_sampler(tables: Tables) -> None:
     items = tables.new(
         "item bigint, weight float, cat string, price double", [(n, float(n), f"c{n}", n / 4) for n in range(30)]
@@ -74,6 +76,7 @@ def test_a_download_into_a_frame(tables: Tables, string_as: str) -> None:
     assert tables.rows(output) == [(name, x * 2, y * 2) for name, x, y, _ in rows]
 
 
+@pytest.mark.slow
 def test_a_loader_of_images(tables: Tables, tmp_path: Path) -> None:
     images = [bytes(range(n, 256)) for n in range(13)]
     rows = [(n, "unused", image, base64.b64encode(image)) for n, image in enumerate(images)]

@@ -33,7 +33,7 @@ async def test_reads_what_was_written(client: Client, make_table, wire_form, com
     assert pa.Table.from_batches(batches).to_pylist() == table.to_pylist()
 
 
-@pytest.mark.parametrize("concurrency", [1, 3, 64])
+@pytest.mark.parametrize("concurrency", [pytest.param(1, marks=pytest.mark.slow), 3, 64])
 async def test_many_ranges_at_once_come_in_row_order(client: Client, make_table, concurrency: int) -> None:
     table = numbered(60_000, width=200)
     path = await make_table(NUMBERED, table)

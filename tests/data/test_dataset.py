@@ -218,10 +218,20 @@ def test_columns_that_cannot_be_read_so(make_table: MakeTable, values: pa.Array,
     ("values", "default", "shown"),
     [
         (pa.array([1, 2, None, 2**31], pa.int64()), 0, "2147483648 does not fit int32"),
-        (pa.array([1, 2, None, -(2**31) - 1], pa.int64()), 0, "-2147483649 does not fit int32"),
+        pytest.param(
+            pa.array([1, 2, None, -(2**31) - 1], pa.int64()),
+            0,
+            "-2147483649 does not fit int32",
+            marks=pytest.mark.slow,
+        ),
         (pa.array([1, 2, None, 1e39], pa.float64()), 0.0, "1e+39 does not fit float32"),
         (pa.array([1, 2, None, 2**24 + 1], pa.int64()), 0.0, "16777217 does not fit float32"),
-        (pa.array([1, 2, None, 2**63 - 1], pa.int64()), np.float64(0), "9223372036854775807 does not fit float64"),
+        pytest.param(
+            pa.array([1, 2, None, 2**63 - 1], pa.int64()),
+            np.float64(0),
+            "9223372036854775807 does not fit float64",
+            marks=pytest.mark.slow,
+        ),
         (pa.array([1, 2, None, 2**40], pa.timestamp("ms")), 0, "1099511627776 does not fit int32"),
     ],
 )

@@ -93,10 +93,10 @@ def leave(path: str, times: int) -> None:
         WAYS[number % len(WAYS)](pipelines[number % len(pipelines)])
 
 
-@pytest.mark.parametrize("times", [20, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [8, pytest.param(200, marks=pytest.mark.slow)])
 def test_early_exits(make_table: MakeTable, times: int) -> None:
     path = make_table(numbered(20_000))
-    leave(path, 20)
+    leave(path, 8)
     ours = bridge()
     gc.collect()
     wait_until_idle(ours)

@@ -276,7 +276,9 @@ def test_ctrl_c_in_a_blocked_read(tmp_path: Path) -> None:
     assert (stdout, stderr, process.returncode) == ("interrupted\nasked\n1000\n", "", 0)
 
 
-@pytest.mark.parametrize("ending", ["", pytest.param("sys.exit(0)", marks=pytest.mark.slow), "os._exit(0)"])
+@pytest.mark.parametrize(
+    "ending", ["", *(pytest.param(ending, marks=pytest.mark.slow) for ending in ("sys.exit(0)", "os._exit(0)"))]
+)
 def test_an_exit_without_close(make_table: MakeTable, ending: str) -> None:
     path = make_table("a bigint, b string", numbered(50_000))
     done = run(

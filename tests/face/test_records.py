@@ -52,7 +52,7 @@ def test_intervals_that_overflow_64_bits_of_microseconds() -> None:
 
 
 @given(tables(), st.integers(1, 17), st.lists(st.integers(0, 50), max_size=30))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_rows_come_back_in_order_whatever_the_cuts(
     table: tuple[list[Column], list[tuple[Any, ...]]], batch_rows: int, takes: list[int]
 ) -> None:
@@ -78,7 +78,7 @@ PLAIN_TABLE = ([Column(f"c{n}", text) for n, (text, _) in enumerate(PLAIN)], [tu
 
 @example(PLAIN_TABLE, 5, 3, "bytes")
 @given(tables(), st.integers(1, 17), st.integers(0, 9), st.sampled_from(["str", "bytes"]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_tuples_are_the_rows_of_the_records(
     table: tuple[list[Column], list[tuple[Any, ...]]], batch_rows: int, cut: int, string_as: StringAs
 ) -> None:

@@ -28,7 +28,7 @@ def writes(draw: st.DrawFn) -> tuple[list[Any], list[int]]:
 
 
 @given(st.lists(writes(), max_size=5), st.booleans())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_the_rows_that_were_added(calls: list[tuple[list[Any], list[int]]], one_by_one: bool) -> None:
     gatherer = RowGatherer(COLUMNS)
     expected: list[Any] = []

@@ -30,7 +30,7 @@ class Address:
         self.access_id, self.access_key = process.keys
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 async def test_a_signal_stops_it_cleanly_even_with_a_download_stalled(
     service_process: ServiceProcess, number: signal.Signals
 ) -> None:

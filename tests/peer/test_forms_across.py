@@ -36,6 +36,9 @@ BATCH = pa.record_batch(
 
 # PyODPS's name of each compression beside ours.
 COMPRESSIONS = {"raw": None, "zlib": "deflate", "zstd": "zstd", "lz4": "lz4", "snappy": "snappy"}
+WITH_QUICK_ONES = [
+    pytest.param(name, marks=[] if name in ("raw", "zstd") else pytest.mark.slow) for name in COMPRESSIONS
+]
 FORMS: tuple[WireForm, ...] = ("arrow", "record")
 
 
@@ -57,7 +60,7 @@ def rows_of(batches: list[pa.RecordBatch]) -> list[list[Any]]:
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("compression", COMPRESSIONS)
+@pytest.mark.parametrize("compression", WITH_QUICK_ONES)
 def test_compressed_by_pyodps(peers: Peers, compression: str, form: WireForm) -> None:
     table = peers.new_table(TYPES)
     option = pyodps_option(compression)
@@ -82,7 +85,7 @@ def test_compressed_by_pyodps(peers: Peers, compression: str, form: WireForm) ->
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("compression", COMPRESSIONS)
+@pytest.mark.parametrize("compression", WITH_QUICK_ONES)
 def test_compressed_by_us(peers: Peers, compression: str, form: WireForm) -> None:
     table = peers.new_table(TYPES)
 

@@ -16,7 +16,7 @@ from store_rows import child_environment, refuses, rows_of
 from aiopaiio.local.storage import Store, TableName
 from aiopaiio.schema import Column, TableSchema
 
-PER_PROCESS = 8
+PER_PROCESS = 4
 
 
 def test_two_processes_commit_while_a_third_reads(tmp_path: Path) -> None:
