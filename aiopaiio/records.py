@@ -65,13 +65,12 @@ class RecordCursor:
         """The next row if it is converted already; None says that ``take(1)`` may have it."""
         at = self._at
         rows = self._of_row[at]
-        if rows is None:
-            return None
-        # Up to here nothing was called, and only in calls and loops does Python let another thread go on: so this row
-        # is nobody else's.
-        self._at = at + 1
-        self.rows -= 1
-        return cut(rows, slice(at, at + 1))
+        ready = rows is not None
+        self._at = at + ready
+        self.rows -= ready
+        # Up to here nothing was called and nothing branched, and only there does Python (3.10 at branches, too) let
+        # another thread go on: so this row is nobody else's.
+        return None if rows is None else cut(rows, slice(at, at + 1))
 
     def hold(self) -> None:
         """Let :meth:`take_one` find nothing until rows have been taken again."""
