@@ -138,7 +138,7 @@ async def kill_at_random_moments(service: KillableService, kills: int, seed: int
 
 @pytest.mark.parametrize("patient", [True, False])
 async def test_a_few_kills_of_the_service(killable: KillableService, seed: int, patient: bool) -> None:
-    await kill_at_random_moments(killable, 8, seed, patient=patient)
+    await kill_at_random_moments(killable, 4, seed, patient=patient)
 
 
 @pytest.mark.slow

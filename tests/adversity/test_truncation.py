@@ -121,7 +121,7 @@ def test_the_codecs_notice_every_flipped_bit(wire_form: str, encoding: str) -> N
 @pytest.mark.parametrize("wire_form", ["arrow", "record"])
 @pytest.mark.parametrize(
     ("encoding", "step_bytes"),
-    [("identity", 9), *(pytest.param(encoding, 1, marks=pytest.mark.slow) for encoding in ENCODINGS)],
+    [("identity", 15), *(pytest.param(encoding, 1, marks=pytest.mark.slow) for encoding in ENCODINGS)],
 )
 async def test_the_reader_heals_every_cut_and_flip(
     connect, make_table, local_service: LocalService, wire_form: str, encoding: str, step_bytes: int

@@ -112,7 +112,7 @@ def test_early_exits(make_table: MakeTable, times: int) -> None:
     assert process.num_threads() <= system_threads + 8
 
 
-@pytest.mark.parametrize("operation", ["create_download", "read_rows"])
+@pytest.mark.parametrize("operation", [pytest.param("create_download", marks=pytest.mark.slow), "read_rows"])
 def test_dropping_while_the_service_is_silent(make_table: MakeTable, service: LocalService, operation: str) -> None:
     """The rows of the second table never come, and somebody already waits for them inside TensorFlow."""
     paths = [make_table(numbered(100)), make_table(numbered(100, 100))]

@@ -55,7 +55,8 @@ async def test_longer_values_are_refused(local_service: LocalService, wire_form:
             assert reader.row_count == 0
 
 
-@pytest.mark.parametrize("wire_form", ["arrow", pytest.param("record", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("wire_form", ["arrow", "record"])
 async def test_huge_values_where_they_are_allowed(
     wide_service: LocalService, wire_form: Literal["arrow", "record"]
 ) -> None:

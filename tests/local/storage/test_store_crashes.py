@@ -88,7 +88,7 @@ def check(root: Path, acknowledged: int) -> int:
 
 
 @pytest.mark.parametrize(
-    "kills", [pytest.param(5, id="quick"), pytest.param(60, id="thorough", marks=pytest.mark.slow)]
+    "kills", [pytest.param(3, id="quick"), pytest.param(60, id="thorough", marks=pytest.mark.slow)]
 )
 def test_killed_between_any_two_steps(tmp_path: Path, kills: int) -> None:
     with Store(tmp_path) as store:

@@ -10,6 +10,7 @@ from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
 from crash_writer import BLOCKS, LATEST, LOG, ROWS
 from store_rows import child_environment, refuses, rows_of
 
@@ -19,6 +20,7 @@ from aiopaiio.schema import Column, TableSchema
 PER_PROCESS = 4
 
 
+@pytest.mark.slow
 def test_two_processes_commit_while_a_third_reads(tmp_path: Path) -> None:
     with Store(tmp_path) as store, ExitStack() as children:
         for name in (LOG, LATEST):
