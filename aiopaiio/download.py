@@ -183,7 +183,8 @@ class RangeDownload:
         source.streams.asked()
         try:
             async with request as body:
-                source.streams.began(time.monotonic() - asked_at)
+                began_at = time.monotonic()
+                source.streams.began(began_at - asked_at, began_at)
                 try:
                     if source.arrow:
                         await self._receive_arrow(body, asked)
@@ -191,6 +192,8 @@ class RangeDownload:
                         await self._receive_records(body, asked)
                 except errors.Error as error:
                     raise error.with_context(rows=str(asked), request_id=body.request_id) from error.__cause__
+                finally:
+                    source.streams.stopped(time.monotonic())
         finally:
             source.streams.ended()
 

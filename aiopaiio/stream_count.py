@@ -23,7 +23,7 @@ _PERIOD_SECONDS = 0.2
 """Long enough that a few streams deliver many pieces each, short enough to fill a link of 16 streams in a second."""
 
 _FIRST_LOOK_SECONDS = 0.05
-"""After this there is a first, rough rate, to plan ranges by."""
+"""When so much of streams was seen there is a first, rough rate, to plan ranges by; it is refined as more comes."""
 
 _ENOUGH_BYTES_PER_SECOND = 400e6
 """At this rate decoding, not the network, is what takes the time, and more streams get in each other's way."""
@@ -56,12 +56,16 @@ class StreamCount:
         self._wanted = min(fixed or _FIRST_STREAMS, MOST_STREAMS)
         self.most = most
         self._under_way = 0
-        self._bytes_per_second: float | None = None
+        self._flowing = 0
+        self._counted_at = 0.0
+        self._stream_bytes_per_second: float | None = None
         self._period_began: float | None = None
+        self._first_period = True
         self._period_seconds = _PERIOD_SECONDS
         self._period_bytes = 0
         self._period_pieces = 0
         self._period_under_way = 0
+        self._period_flow_seconds = 0.0
         self._period_waited = 0.0
         self._settling = False
         self._growth = _FIRST_GROWTH
@@ -71,7 +75,7 @@ class StreamCount:
 
     def __repr__(self) -> str:
         kind = "adapting" if self._adapts else "fixed"
-        return f"<StreamCount {self.streams}, {kind}, {self._bytes_per_second or 0:.0f} bytes/s>"
+        return f"<StreamCount {self.streams}, {kind}, {self._stream_bytes_per_second or 0:.0f} bytes/s each>"
 
     @property
     def streams(self) -> int:
@@ -80,16 +84,29 @@ class StreamCount:
 
     @property
     def stream_bytes_per_second(self) -> float | None:
-        """What one stream gives; None until it was measured."""
-        return None if self._bytes_per_second is None else self._bytes_per_second / self.streams
+        """What one stream gives from the beginning of its answer to the end; None until it was measured.
+
+        Without the wait for the answer: ranges would be short because they are short, where the service is far away.
+        """
+        return self._stream_bytes_per_second
 
     def asked(self) -> None:
         """A stream was asked for; :meth:`ended` must follow, whatever comes of it."""
         self._under_way += 1
 
-    def began(self, seconds: float) -> None:
-        """A stream began, ``seconds`` after it was asked for; those that are added show after about twice that."""
+    def began(self, seconds: float, now: float) -> None:
+        """A stream began, ``seconds`` after it was asked for; :meth:`stopped` must follow.
+
+        Streams that are added show after about twice that.
+        """
         self._period_seconds = max(_PERIOD_SECONDS, 2 * seconds)
+        self._count_flow(now)
+        self._flowing += 1
+
+    def stopped(self, now: float) -> None:
+        """A stream that began brings no more."""
+        self._count_flow(now)
+        self._flowing -= 1
 
     def ended(self) -> None:
         """A stream that was asked for has ended, or will not begin."""
@@ -107,23 +124,26 @@ class StreamCount:
         self._period_pieces += 1
         self._period_under_way += self._under_way
         seconds = now - self._period_began
+        self._count_flow(now)
+        stream_rate = self._period_bytes / self._period_flow_seconds if self._period_flow_seconds else None
         if seconds < self._period_seconds:
-            if self._bytes_per_second is None and seconds >= _FIRST_LOOK_SECONDS:
-                self._bytes_per_second = self._period_bytes / seconds
+            if self._first_period and self._period_flow_seconds >= _FIRST_LOOK_SECONDS:
+                self._stream_bytes_per_second = stream_rate
             return
+        self._first_period = False
         rate = self._period_bytes / seconds
         starved = self._period_waited >= _STARVED_SHARE * seconds
         mean_under_way = self._period_under_way / self._period_pieces
-        self._period_began, self._period_waited = now, 0.0
+        self._period_began, self._period_waited, self._period_flow_seconds = now, 0.0, 0.0
         self._period_bytes = self._period_pieces = self._period_under_way = 0
+        if starved and stream_rate is not None:
+            self._stream_bytes_per_second = stream_rate
         if self._settling and mean_under_way < _USED_SHARE * self.streams:
             return
         if self._settling:
             # Those that were added had not all begun.
             self._settling = False
             return
-        if starved:
-            self._bytes_per_second = rate
         if self._adapts:
             self._adapt(rate, starved, now)
 
@@ -153,6 +173,10 @@ class StreamCount:
             self._wanted = min(self._growth * self.streams, MOST_STREAMS)
             self._growth = _GROWTH
             self._settling = True
+
+    def _count_flow(self, now: float) -> None:
+        self._period_flow_seconds += self._flowing * (now - self._counted_at)
+        self._counted_at = now
 
     def _hold(self, now: float) -> None:
         self._hold_until = now + self._hold_seconds

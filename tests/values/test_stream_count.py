@@ -35,9 +35,10 @@ class Reading:
                     self.refusals += 1
                     break
                 self.count.asked()
-                self.count.began(self.latency_seconds)
+                self.count.began(self.latency_seconds, self.now)
                 self.opened += 1
             while self.opened > self.count.streams:
+                self.count.stopped(self.now)
                 self.count.ended()
                 self.opened -= 1
             supply = self.rate(self.opened)
@@ -144,7 +145,7 @@ def test_streams_that_are_not_asked_for_say_nothing() -> None:
     count = StreamCount()
     for _ in range(2):
         count.asked()
-        count.began(0.05)
+        count.began(0.05, 0.0)
     for step in range(1, 1000):
         # Two streams bring what they bring; those that are added are never asked for.
         count.waited(0.01)
@@ -157,4 +158,30 @@ def test_the_rate_of_a_stream() -> None:
     assert reading.count.stream_bytes_per_second is None
     reading.run(1)
     assert reading.count.stream_bytes_per_second == pytest.approx(10e6, rel=0.1)
-    assert repr(reading.count).startswith("<StreamCount 4, fixed, 4")
+    assert repr(reading.count).startswith("<StreamCount 4, fixed, 1")
+
+
+def test_waiting_for_answers_does_not_make_a_stream_slow() -> None:
+    count, now = StreamCount(1), 0.0
+    for _ in range(20):
+        count.asked()
+        count.waited(0.2)
+        now += 0.2
+        count.began(0.2, now)
+        for _ in range(10):
+            count.waited(0.01)
+            now += 0.01
+            count.received(100_000, now)
+        count.stopped(now)
+        count.ended()
+    assert count.stream_bytes_per_second == pytest.approx(10e6, rel=0.01)
+
+
+def test_a_burst_at_the_beginning_is_soon_outweighed() -> None:
+    count = StreamCount(1)
+    count.asked()
+    count.began(0.05, 0.0)
+    count.received(1_000_000, 0.05)
+    assert count.stream_bytes_per_second == pytest.approx(20e6)
+    count.received(1_000_000, 0.15)
+    assert count.stream_bytes_per_second == pytest.approx(2e6 / 0.15)
