@@ -210,6 +210,7 @@ def serving(machine: Machine) -> Iterator[str]:
     machine.check_clean()
 
 
+@pytest.mark.slow
 def test_async_service_runs(machine: Machine) -> None:
     with serving(machine) as address:
         with urllib.request.urlopen(f"{address}/rows?columns=ID,temperature", timeout=LIMIT_SECONDS) as answer:

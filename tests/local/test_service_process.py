@@ -52,6 +52,7 @@ async def test_a_signal_stops_it_cleanly_even_with_a_download_stalled(
                     await response.content.read()
 
 
+@pytest.mark.slow
 async def test_two_processes_on_one_root_of_which_one_is_killed(
     start_service_process: Callable[..., ServiceProcess], service_process: ServiceProcess
 ) -> None:
