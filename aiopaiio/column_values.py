@@ -194,7 +194,8 @@ def python_values(array: Array, shape: Shape, string_as: StringAs = "str") -> li
         case "moment" | "interval":
             return _with_nulls(array, _Moments(array, shape.kind == "interval").objects(_nulls(array)))
         case "text" | "bytes":
-            return list(_text_objects(array, string_as if shape.kind == "text" else "bytes"))
+            texts: list[Any] = _text_objects(array, string_as if shape.kind == "text" else "bytes").tolist()
+            return texts
         case "list":
             return _with_nulls(
                 array, _cut(array, python_values(_inner(array, array.values), shape.children[0], string_as))

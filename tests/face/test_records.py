@@ -90,6 +90,12 @@ def test_tuples_are_the_rows_of_the_records(
     assert [[type(cell) for cell in row] for row in got] == [[type(cell) for cell in row] for row in expected]
 
 
+def test_many_tuples_are_made_in_blocks_that_lose_none() -> None:
+    rows = [(n, None if n % 3 else n / 2, f"{n}", None if n % 5 else f"{n}") for n in range(20_000)]
+    columns = [Column(f"c{number}", text) for number, text in enumerate(["bigint", "double", "string", "string"])]
+    assert tuples_from_batches(batches_of(columns, rows, len(rows))) == rows
+
+
 def test_single_rows_of_many_patterns_of_nulls() -> None:
     """Some patterns are common in a batch, others are there once; no two columns have theirs in the same rows."""
     columns = [Column(f"c{number}", text) for number, text in enumerate(["bigint", "double", "boolean", "date"] * 3)]
