@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from aiopaiio.batch_pool import BATCH_POOL
 from aiopaiio.varints import LONGEST_NUMBER_BYTES, Numbers, number_words
 
 __all__ = ["Constant", "Fixed", "Mask", "Pieces", "Texts", "Varints", "join"]
@@ -23,6 +25,9 @@ Mask = npt.NDArray[np.bool_]
 Offsets = npt.NDArray[np.int32] | npt.NDArray[np.int64]
 
 _WORD_BYTES = 8
+
+_LARGE_BYTES = 4 << 20
+"""More than this is given back to the system at once; less is soon needed again, and pages made anew cost time."""
 _MOST_NARROW_BYTES = np.iinfo(np.int32).max
 """Beyond so many bytes of texts, Arrow's offsets are of 64 bits, which take longer."""
 
@@ -226,7 +231,9 @@ class _Layout:
         ends = np.concatenate(offsets).astype(np.int64 if wide else np.int32)
         buffers = [None, pa.py_buffer(ends), pa.py_buffer(np.concatenate(contents))]
         cells = pa.Array.from_buffers(pa.large_binary() if wide else pa.binary(), cell + 2, buffers)
-        picked = Texts.of_array(cells.take(pa.array(order.reshape(-1))))
+        places = pa.array(order.reshape(-1))
+        pool = BATCH_POOL if size > _LARGE_BYTES else None
+        picked = Texts.of_array(pc.take(cells, places, boundscheck=False, memory_pool=pool))
         return Texts(picked.content, picked.offsets[:: order.shape[1]])
 
     def _view(self, dtype: str) -> npt.NDArray[Any]:

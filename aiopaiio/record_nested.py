@@ -11,7 +11,9 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from aiopaiio.batch_pool import BATCH_POOL
 from aiopaiio.errors import MalformedStreamError, SchemaMismatchError
 from aiopaiio.odps_types import OdpsType
 from aiopaiio.pieces import Constant, Fixed, Pieces, Varints, join
@@ -302,7 +304,8 @@ def spread_array(array: pa.Array, present: npt.NDArray[np.bool_]) -> pa.Array:
         cells[present] = np.frombuffer(array.buffers()[1], dtype, len(array), array.offset * cells.itemsize)
         valid = pa.py_buffer(np.packbits(present, bitorder="little"))
         return pa.Array.from_buffers(array.type, len(present), [valid, pa.py_buffer(cells)])
-    return array.take(pa.array(np.cumsum(present) - 1, mask=~present))
+    places = pa.array(np.cumsum(present) - 1, mask=~present)
+    return pc.take(array, places, boundscheck=False, memory_pool=BATCH_POOL)
 
 
 def _list(arrow_type: pa.DataType, bounds: Positions, elements: pa.Array) -> pa.Array:
