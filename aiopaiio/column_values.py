@@ -60,6 +60,10 @@ _FIRST_MOMENT, _LAST_MOMENT = _FIRST_DAY * 86_400, (_LAST_DAY + 1) * 86_400 - 1
 # Beyond it NumPy's 64 bits of microseconds overflow, long before datetime.timedelta does.
 _LONGEST_INTERVAL_SECONDS = (1 << 63) // 1_000_000 - 1
 
+# Whether texts repeat is not worth a look in a batch of fewer rows; and it is a look at some of the rows.
+_LEAST_REPEATING_ROWS = 4096
+_SAMPLED_ROWS = 256
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:
@@ -135,12 +139,13 @@ class ColumnValues:
     ``datetime`` lacks. Columns whose values all are objects (texts, lists) have no odd rows.
     """
 
-    __slots__ = ("_array", "_odd", "_shape", "_string_as", "_typed")
+    __slots__ = ("_array", "_odd", "_shape", "_string_as", "_texts", "_typed")
 
     def __init__(self, array: Array, shape: Shape, string_as: StringAs = "str") -> None:
         self._array = array
         self._shape = shape
         self._string_as: StringAs = string_as
+        self._texts: _Texts | None = None
         self._typed: npt.NDArray[Any] | None = None
         self._odd: BoolArray | None = None
         match shape.kind:
@@ -174,9 +179,11 @@ class ColumnValues:
             np.copyto(field, self._typed[start:stop], where=~self._odd[start:stop])
 
     def _objects(self, start: int, stop: int) -> npt.NDArray[np.object_]:
-        rows = self._array.slice(start, stop - start)
         if self._shape.kind in ("text", "bytes"):
-            return _text_objects(rows, self._string_as if self._shape.kind == "text" else "bytes")
+            if self._texts is None:
+                self._texts = _Texts(self._array, self._string_as if self._shape.kind == "text" else "bytes")
+            return self._texts.objects(start, stop)
+        rows = self._array.slice(start, stop - start)
         return object_array(python_values(rows, self._shape, self._string_as))
 
 
@@ -329,6 +336,28 @@ def _text_objects(array: Array, string_as: StringAs) -> npt.NDArray[np.object_]:
         cells = array.view(pa.binary()).to_pylist()
         return object_array([cell if cell is None else cell.decode("utf-8", "surrogateescape") for cell in cells])
     return texts
+
+
+class _Texts:
+    """A column of texts or bytes as objects; where few of them are different, one object serves all that are equal."""
+
+    def __init__(self, array: Array, string_as: StringAs) -> None:
+        self._array = array
+        self._string_as: StringAs = string_as
+        self._different: npt.NDArray[np.object_] | None = None
+        if len(array) >= _LEAST_REPEATING_ROWS:
+            sample = array.take(pa.array(np.arange(0, len(array), len(array) // _SAMPLED_ROWS)))
+            if len(sample.unique()) <= _SAMPLED_ROWS // 8:
+                encoded = array.dictionary_encode()
+                # Last the NULL, to which Arrow gives no number.
+                self._different = object_array([*_text_objects(encoded.dictionary, string_as), None])
+                self._number_of_row = encoded.indices.fill_null(len(encoded.dictionary)).to_numpy()
+
+    def objects(self, start: int, stop: int) -> npt.NDArray[np.object_]:
+        if self._different is None:
+            return _text_objects(self._array.slice(start, stop - start), self._string_as)
+        objects: npt.NDArray[np.object_] = self._different.take(self._number_of_row[start:stop])
+        return objects
 
 
 def _inner(array: Array, inner: Array) -> Array:

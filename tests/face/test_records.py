@@ -240,6 +240,33 @@ def test_text_as_bytes() -> None:
     ]
 
 
+@pytest.mark.parametrize("string_as", ["str", "bytes"])
+def test_texts_that_repeat_are_one_object_each(string_as: StringAs) -> None:
+    """Also when the part of the rows that is looked at says they would, and they do not; also when all are NULL."""
+    few: list[bytes | None] = [b"Cairo", None, "Zürich".encode(), b"\xff", b""]
+    columns = {
+        "few": [few[number % 5] for number in range(8200)],
+        "null": [None] * 8200,
+        # Every 32nd row is looked at.
+        "many": [b"seen" if number % 32 == 8 else b"%d" % number for number in range(8200)],
+    }
+    columns |= {f"{name}_raw": values for name, values in columns.items()}
+    arrays = [pa.array(values, pa.binary()) for values in columns.values()]
+    arrays[:3] = [pa.Array.from_buffers(pa.string(), len(array), array.buffers()) for array in arrays[:3]]
+    rows = pa.record_batch(arrays, names=list(columns)).slice(8)
+    cursor = RecordCursor(rows.schema, string_as=string_as)
+    cursor.push(rows)
+    parts = [cursor.take(count) for count in (1, 30, 5000, rows.num_rows - 5031)]
+    for name, values in columns.items():
+        as_text = string_as == "str" and not name.endswith("_raw")
+        found = [value for part in parts for value in part[name]]
+        assert found == [
+            value.decode("utf-8", "surrogateescape") if as_text and value is not None else value for value in values[8:]
+        ]
+        if name.startswith("few"):
+            assert len(set(map(id, found))) == len(few)
+
+
 def test_values_of_time_that_neither_python_nor_numpy_holds() -> None:
     columns = [Column("t", "timestamp"), Column("i", "interval_day_time")]
     last = WideTimestamp(253_402_300_799, 999_999_999)
