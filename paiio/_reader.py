@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from aiopaiio import errors
+from aiopaiio.arguments import whole_number
 from aiopaiio.client import Client
 from aiopaiio.reader import END_OF_TABLE
 from aiopaiio.reader import TableReader as AsyncTableReader
@@ -72,8 +72,8 @@ class TableReader:
     ) -> None:
         self._closed = True
         string_as = _string_as(string_as, self._usual_string_as)
-        concurrency = _count("num_threads", num_threads)
-        capacity_rows = _count("capacity", capacity)
+        concurrency = whole_number("num_threads", num_threads, least=0)
+        capacity_rows = whole_number("capacity", capacity, least=0)
 
         async def open_it(client: Client) -> AsyncTableReader:
             return await client.open_reader(
@@ -121,7 +121,7 @@ class TableReader:
             row = self._cursor.take_one()
             if row is not None:
                 return row
-        return self._alone(self._take, _count("num_records", num_records))
+        return self._alone(self._take, whole_number("num_records", num_records, least=0))
 
     def _take(self, wanted: int, least: int = 0) -> Records:
         """The next ``wanted`` rows; the end if not even ``least`` of them are left."""
@@ -149,7 +149,7 @@ class TableReader:
         Raises :class:`OutOfRangeException` when that is beyond the end, and when the reader is already past the end:
         when a read or a seek has raised it before.
         """
-        self._alone(self._seek, _count("offset", offset))
+        self._alone(self._seek, whole_number("offset", offset, least=0))
 
     def _seek(self, target: int) -> None:
         if self._past_end or target > self._row_count:
@@ -294,16 +294,6 @@ def _string_as(given: str | None, usual: StringAs) -> StringAs:
         case "str" | "bytes":
             return chosen
     raise errors.UsageError(f"{name} must be 'str' or 'bytes', not {chosen!r}")
-
-
-def _count(name: str, value: Any) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise errors.UsageError(f"{name} must be a whole number, not {type(value).__name__}") from None
-    if number < 0:
-        raise errors.UsageError(f"{name} must not be negative, not {number}")
-    return number
 
 
 def _python_type(column: Column) -> type:
