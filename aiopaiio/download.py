@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from functools import partial
 
 import anyio
 import anyio.to_thread
@@ -245,9 +244,9 @@ class RangeDownload:
         try:
             async with read_ahead(self._gathered(body, decoder.wanted_bytes)) as chunks:
                 async for chunk in chunks:
-                    batches = await self._decode(decoder, chunk)
-                    chunk.clear()  # others hold it too, while its rows wait for room
-                    await deliver(batches)
+                    decoder.add(chunk)
+                    chunk.clear()  # others hold it too, while it is decoded and its rows wait for room
+                    await deliver(await self._decode(decoder, decoder.read))
                     if self._ends_early():
                         return
                     if decoder.pending_bytes > limit_bytes and not self.at_head.is_set():
@@ -257,7 +256,7 @@ class RangeDownload:
         except errors.Error as error:
             failure = error
         try:
-            last += await self._decode(decoder)
+            last += await self._decode(decoder, decoder.finish)
             row_count = self._position - asked.start + sum(batch.num_rows for batch in last)
             if row_count != len(asked):
                 raise errors.RowCountError(f"{row_count} rows came of the {len(asked)} asked for")
@@ -290,12 +289,10 @@ class RangeDownload:
             raise
         yield chunk
 
-    async def _decode(self, decoder: RecordStreamDecoder, chunk: bytearray | None = None) -> list[pa.RecordBatch]:
-        """Decode one more chunk, or what is left when the body has ended."""
-        byte_count = decoder.pending_bytes + len(chunk or ())
-        columns = len(decoder.schema)
-        step = decoder.finish if chunk is None else partial(decoder.feed, chunk)
-        if byte_count < _DECODE_IN_THREAD_BYTES and columns < _DECODE_IN_THREAD_COLUMNS:
+    async def _decode(
+        self, decoder: RecordStreamDecoder, step: Callable[[], list[pa.RecordBatch]]
+    ) -> list[pa.RecordBatch]:
+        if decoder.pending_bytes < _DECODE_IN_THREAD_BYTES and len(decoder.schema) < _DECODE_IN_THREAD_COLUMNS:
             return step()
         # Meanwhile the next chunk is gathered.
         return await anyio.to_thread.run_sync(step, limiter=self._source.decoding)

@@ -110,7 +110,15 @@ class RecordStreamDecoder:
 
     def feed(self, piece: bytes | bytearray | memoryview) -> list[pa.RecordBatch]:
         """Take the next piece of the body; return the records that are complete, once there are enough of them."""
+        self.add(piece)
+        return self.read()
+
+    def add(self, piece: bytes | bytearray | memoryview) -> None:
+        """Take the next piece of the body, for :meth:`read`."""
         self._pending += piece
+
+    def read(self) -> list[pa.RecordBatch]:
+        """Return the records that are complete, once there are enough of them."""
         if len(self._pending) >= self._wanted_bytes:
             self._drain(final=False)
         return self.take()
@@ -120,7 +128,7 @@ class RecordStreamDecoder:
         self._drain(final=True)
         footer = bytes(self._pending)
         if not META_COUNT.startswith(footer[: len(META_COUNT)]):
-            self._read_one(Wire(footer), 0, final=True)  # says what is wrong with it
+            self._read_one(Wire(bytearray(footer)), 0, final=True)  # says what is wrong with it
         self.at_footer = True
         self._read_footer(footer)
         self._pending.clear()
@@ -151,7 +159,9 @@ class RecordStreamDecoder:
         position = segment = 0
         try:
             while segment < len(starts):
-                stop = min(len(starts), segment + self._step_rows)
+                # Little more than is gathered: what is read in a step is there several times meanwhile.
+                in_step = int(np.searchsorted(limits, starts[segment] + 2 * self._gather_bytes, "right"))
+                stop = max(segment + 1, min(in_step, segment + self._step_rows))
                 try:
                     rows = self._read(wire, starts[segment:stop], limits[segment:stop])
                     if (rows.ends != limits[segment:stop]).any():
@@ -172,11 +182,11 @@ class RecordStreamDecoder:
                 if segment < len(starts):
                     starts[segment] = position
         finally:
-            del self._pending[:position]
+            self._pending = bytearray(wire.view[position : wire.size])
         if len(self._pending) > self._max_record_bytes:
             raise MalformedStreamError(f"a record of more than {self._max_record_bytes} bytes")
-        # A record that is not complete yet is looked at again when twice as much of it is here.
-        self._wanted_bytes = max(self._gather_bytes, 2 * len(self._pending))
+        # A record that is not complete yet is looked at again when half as much again of it is here.
+        self._wanted_bytes = max(self._gather_bytes, len(self._pending) * 3 // 2)
 
     def _read_one(self, wire: Wire, position: int, *, final: bool) -> _Rows | None:
         """The record at ``position``, ending wherever its fields do; None when there is none, or not all of it yet."""

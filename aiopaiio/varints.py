@@ -52,19 +52,19 @@ class StrayError(Exception):
 
 
 class Wire:
-    """Bytes to decode, seen as numbers of several widths that begin at any byte."""
+    """Bytes to decode, seen as numbers of several widths that begin at any byte.
 
-    def __init__(self, content: bytes | bytearray | memoryview) -> None:
-        size = len(content)
-        padded = np.empty(size + PADDING_BYTES, np.uint8)
-        padded[:size] = np.frombuffer(content, np.uint8)
-        padded[size:] = 0
-        self.size = size
-        self.bytes = padded
+    They are not copied but get some zeros behind them; from then on nothing can be added or removed.
+    """
+
+    def __init__(self, content: bytearray) -> None:
+        self.size = len(content)
+        content += bytes(PADDING_BYTES)
+        self.bytes = np.frombuffer(content, np.uint8)
         self.words16 = self._words("<u2")
         self.words32 = self._words("<u4")
         self.words64 = self._words("<u8")
-        self.view = padded.data
+        self.view = memoryview(content)
 
     def _words(self, dtype: str) -> npt.NDArray[Any]:
         count = len(self.bytes) - np.dtype(dtype).itemsize + 1

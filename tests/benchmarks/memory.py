@@ -31,9 +31,13 @@ _TRACED = 400
 
 
 def cases(bench: Bench) -> Iterator[Case]:
-    """For rows of 100 B and of 8 MiB: the whole table fast, then budgets and streams with a slow consumer."""
+    """For rows of 100 B and of 8 MiB: the whole table fast, then budgets and streams with a slow consumer.
+
+    The record form has fewer of them: the two budgets that are hardest to keep.
+    """
     for described, width in _ROW_WIDTHS.items():
-        names = [f"rows of {described}, fast consumer", f"rows of {described}, slow consumer"]
+        kinds = ["fast consumer", "slow consumer", "slow consumer, record form"]
+        names = [f"rows of {described}, {kind}" for kind in kinds]
         if not any(bench.wants(_QUESTION, name) for name in names):
             continue
         block_rows = max(1, (8 if bench.quick else 64) * _MIB // width)
@@ -41,19 +45,32 @@ def cases(bench: Bench) -> Iterator[Case]:
         table = bench.load_repeated(text_rows(width, block_rows), times)
         fast = [(256, 0)] if bench.quick else [(64, 0), (256, 0)]
         slow = [(64, 4)] if bench.quick else [(mib, streams) for mib in (64, 256, 1024) for streams in (0, 1, 64)]
-        for name, settings, rate in zip(names, (fast, slow), (None, _SLOW_BYTES_PER_SECOND), strict=True):
-            readers = [_reader(bench, table, width, mib, streams, rate) for mib, streams in settings]
+        records = slow[:1] if bench.quick else [(mib, streams) for mib in (64, 256) for streams in (0, 64)]
+        for name, settings, rate, wire_form in (
+            (names[0], fast, None, "auto"),
+            (names[1], slow, _SLOW_BYTES_PER_SECOND, "auto"),
+            (names[2], records, _SLOW_BYTES_PER_SECOND, "record"),
+        ):
+            if not bench.wants(_QUESTION, name):
+                continue
+            readers = [_reader(bench, table, width, mib, streams, rate, wire_form) for mib, streams in settings]
             rows, size = table.row_count, table.row_count * (width + 12)
             yield Case(_QUESTION, name, rows, size, "", readers, trace="growth of resident memory, MiB", once=True)
         bench.drop(table.name)
 
 
 def _reader(
-    bench: Bench, table: RepeatedRows, width: int, limit_mib: int, streams: int, bytes_per_second: float | None
+    bench: Bench,
+    table: RepeatedRows,
+    width: int,
+    limit_mib: int,
+    streams: int,
+    bytes_per_second: float | None,
+    wire_form: str,
 ) -> Contender:
     task = {
         "path": table_path(table.name),
-        "options": {"memory_limit_bytes": limit_mib * _MIB, "concurrency": streams},
+        "options": {"memory_limit_bytes": limit_mib * _MIB, "concurrency": streams, "wire_form": wire_form},
         "width": width,
         "rows": table.block.num_rows,
         "bytes_per_second": bytes_per_second,

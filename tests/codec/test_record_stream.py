@@ -12,7 +12,7 @@ from crc32c import crc32c
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aiopaiio import pieces
+from aiopaiio import pieces, record_fields
 from aiopaiio.errors import MalformedStreamError, SchemaMismatchError, TimestampRangeError
 from aiopaiio.record_cells import Strings
 from aiopaiio.record_decoder import RecordStreamDecoder
@@ -79,6 +79,20 @@ def test_end_marks_inside_values(rows: list[tuple[int | None, bytes | None]]) ->
     columns = (Column("n", "bigint"), Column("s", "binary"))
     batch = table_of(columns, [{"n": number, "s": text} for number, text in rows])
     assert RecordStreamDecoder(columns).decode(encoded(columns, batch)).equals(batch)
+
+
+def test_long_and_short_records_are_summed_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = (Column("a", "bigint"), Column("b", "string"), Column("c", "array<string>"), Column("d", "double"))
+    rows = [
+        {"a": 1, "b": "x" * 300_000, "c": ["y" * 100_000, None, ""], "d": None},
+        {"a": None, "b": None, "c": [], "d": 0.5},
+        {"a": 3, "b": "", "c": None, "d": -1.0},
+    ]
+    batch = table_of(columns, rows)
+    body = encoded(columns, batch)
+    assert RecordStreamDecoder(columns).decode(body).equals(batch)
+    monkeypatch.setattr(record_fields, "_LONG_BYTES", 1 << 30)
+    assert encoded(columns, batch) == body
 
 
 def test_end_marks_everywhere_among_many_rows() -> None:
@@ -249,7 +263,7 @@ def test_nanoseconds_beyond_32_bits_are_refused() -> None:
 @pytest.mark.parametrize("content", ["03616263", "05616263", "ffffffffff0f616263", "ffffffffffffffffff01616263"])
 def test_no_string_reaches_beyond_its_record(content: str) -> None:
     """Nor beyond the bytes at hand, where Arrow would follow without a question."""
-    wire = Wire(bytes.fromhex(content))
+    wire = Wire(bytearray.fromhex(content))
     with pytest.raises(StrayError):
         Strings(pa.string()).read(wire, np.array([0]), np.array([3]))
 
