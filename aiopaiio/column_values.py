@@ -181,7 +181,7 @@ class ColumnValues:
     def _objects(self, start: int, stop: int) -> npt.NDArray[np.object_]:
         if self._shape.kind in ("text", "bytes"):
             if self._texts is None:
-                self._texts = _Texts(self._array, self._string_as if self._shape.kind == "text" else "bytes")
+                self._texts = _Texts(self._array, self._shape, self._string_as)
             return self._texts.objects(start, stop)
         rows = self._array.slice(start, stop - start)
         return object_array(python_values(rows, self._shape, self._string_as))
@@ -201,7 +201,7 @@ def python_values(array: Array, shape: Shape, string_as: StringAs = "str") -> li
         case "moment" | "interval":
             return _with_nulls(array, _Moments(array, shape.kind == "interval").objects(_nulls(array)))
         case "text" | "bytes":
-            texts: list[Any] = _text_objects(array, string_as if shape.kind == "text" else "bytes").tolist()
+            texts: list[Any] = _Texts(array, shape, string_as).objects(0, len(array)).tolist()
             return texts
         case "list":
             return _with_nulls(
@@ -341,16 +341,16 @@ def _text_objects(array: Array, string_as: StringAs) -> npt.NDArray[np.object_]:
 class _Texts:
     """A column of texts or bytes as objects; where few of them are different, one object serves all that are equal."""
 
-    def __init__(self, array: Array, string_as: StringAs) -> None:
+    def __init__(self, array: Array, shape: Shape, string_as: StringAs) -> None:
         self._array = array
-        self._string_as: StringAs = string_as
+        self._string_as: StringAs = string_as if shape.kind == "text" else "bytes"
         self._different: npt.NDArray[np.object_] | None = None
         if len(array) >= _LEAST_REPEATING_ROWS:
             sample = array.take(pa.array(np.arange(0, len(array), len(array) // _SAMPLED_ROWS)))
             if len(sample.unique()) <= _SAMPLED_ROWS // 8:
                 encoded = array.dictionary_encode()
                 # Last the NULL, to which Arrow gives no number.
-                self._different = object_array([*_text_objects(encoded.dictionary, string_as), None])
+                self._different = object_array([*_text_objects(encoded.dictionary, self._string_as), None])
                 self._number_of_row = encoded.indices.fill_null(len(encoded.dictionary)).to_numpy()
 
     def objects(self, start: int, stop: int) -> npt.NDArray[np.object_]:
