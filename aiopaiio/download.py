@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
@@ -111,11 +110,6 @@ class RangeDownload:
 
     async def run(self) -> None:
         """Fill the queue to the end of the range. Errors travel in the queue; only cancellation leaves here."""
-        # A receiver that leaves wakes whoever waits for room, before this task learns that it is cancelled.
-        with contextlib.suppress(ReceiverLeft):
-            await self._fill()
-
-    async def _fill(self) -> None:
         try:
             while self._position < self._rows.stop:
                 if self._waits_for_head:
@@ -134,7 +128,7 @@ class RangeDownload:
                 )
             )
         except ReceiverLeft:
-            raise
+            pass  # whoever waits for room is woken before this task learns that it is cancelled
         except Exception as error:
             # A defect: it must not leave the reader waiting for this range for ever.
             self.queue.fail(error)
