@@ -51,8 +51,6 @@ def cases(bench: Bench) -> Iterator[Case]:
             (names[1], slow, _SLOW_BYTES_PER_SECOND, "auto"),
             (names[2], records, _SLOW_BYTES_PER_SECOND, "record"),
         ):
-            if not bench.wants(_QUESTION, name):
-                continue
             readers = [_reader(bench, table, width, mib, streams, rate, wire_form) for mib, streams in settings]
             rows, size = table.row_count, table.row_count * (width + 12)
             yield Case(_QUESTION, name, rows, size, "", readers, trace="growth of resident memory, MiB", once=True)
