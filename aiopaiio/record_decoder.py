@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 from crc32c import crc32c
 
-from aiopaiio.errors import ChecksumError, MalformedStreamError, TruncatedStreamError
+from aiopaiio.errors import ChecksumError, DataError, MalformedStreamError, TruncatedStreamError
 from aiopaiio.pieces import Constant, Mask, Pieces
 from aiopaiio.record_cells import read_one_number
 from aiopaiio.record_fields import (
@@ -167,7 +167,7 @@ class RecordStreamDecoder:
                     if (rows.ends != limits[segment:stop]).any():
                         raise StrayError("a record that does not end at its mark")
                     self._accept(wire, rows)
-                except (StrayError, ChecksumError, IndexError):
+                except (StrayError, DataError, IndexError):
                     if stop - segment > 1:
                         self._step_rows = max(1, (stop - segment) // 8)
                         continue
@@ -175,7 +175,6 @@ class RecordStreamDecoder:
                     if guessed is None:
                         break
                     rows = guessed
-                self._ready.append(pa.RecordBatch.from_arrays(rows.columns(), schema=self._schema))
                 self._step_rows = min(_MOST_ROWS, 4 * self._step_rows)
                 position = _after_mark(wire, int(rows.ends[-1]))
                 segment = int(np.searchsorted(limits, position))
@@ -249,12 +248,13 @@ class RecordStreamDecoder:
         return _Rows(lambda: [make() for make in made], record_checksums(summed, count), at)
 
     def _accept(self, wire: Wire, rows: _Rows) -> None:
-        """Compare the records' checksums with those after their end marks, and count them."""
+        """Compare the records' checksums with those after their end marks; make a batch of them, and count them."""
         sent, _ = read_numbers(wire, rows.ends + len(END_RECORD))
         computed = np.array(rows.checksums, np.uint64)
         wrong = (sent != computed) & ((sent != computed | _SIGN) | (computed >> np.uint64(31) == 0))
         if wrong.any():
             raise ChecksumError(f"record {self._row_count + int(np.flatnonzero(wrong)[0])} is damaged")
+        self._ready.append(pa.RecordBatch.from_arrays(rows.columns(), schema=self._schema))
         in_order = computed.astype("<u4").tobytes()
         self._checksum_of_checksums = crc32c(in_order, self._checksum_of_checksums)
         self._row_count += len(computed)

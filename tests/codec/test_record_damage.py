@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pyarrow as pa
 import pytest
 from codec_rows import batches
@@ -71,6 +73,33 @@ def test_the_records_before_a_fault_are_there_to_be_taken(damaged: bool) -> None
     assert pa.Table.from_batches(found).combine_chunks().to_batches() == [batch.slice(0, count)]
     assert not decoder.at_footer
     with pytest.raises(DataError):
+        decoder.finish()
+    assert decoder.take() == []
+
+
+@pytest.mark.parametrize("at", [0, 1, 17_000, 19_999])
+@pytest.mark.parametrize(
+    ("written", "read", "bad"),
+    [
+        ("bigint", Column("n", "smallint"), 1 << 20),
+        ("timestamp", Column("n", "timestamp"), {"sec": 1 << 40, "nano": 0}),
+        ("string", Column("n", "decimal(9,2)"), b"x"),
+    ],
+)
+def test_the_records_before_a_value_that_does_not_fit_are_there_to_be_taken(
+    written: str, read: Column, bad: object, at: int
+) -> None:
+    columns = (Column("n", written),)
+    cells = [None] * at + [bad] + [None] * (20_000 - at - 1)
+    batch = pa.RecordBatch.from_pylist([{"n": cell} for cell in cells], arrow_schema(columns, wide_timestamps=True))
+    encoder = RecordStreamEncoder(columns)
+    decoder = RecordStreamDecoder([read])
+    with pytest.raises(DataError, match=r"does not fit|outside what|not a value") as caught:
+        assert decoder.feed(encoder.encode(batch) + encoder.finish()) == []
+        decoder.finish()
+    assert not isinstance(caught.value, ChecksumError)
+    assert sum(part.num_rows for part in decoder.take()) == at
+    with pytest.raises(type(caught.value), match=re.escape(str(caught.value))):
         decoder.finish()
     assert decoder.take() == []
 

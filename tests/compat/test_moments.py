@@ -88,6 +88,21 @@ def test_moments_beyond_nanoseconds_take_the_record_form(tables: Tables, kind: s
     assert [cell["sec"] for cell in wide] == seconds
 
 
+def test_rows_before_a_moment_beyond_nanoseconds_are_delivered(tables: Tables) -> None:
+    path = tables.new("a timestamp, b bigint")
+    write(path, [(BEYOND_NANOSECONDS[0] if i == 2550 else datetime(2024, 1, 1), i) for i in range(4000)], "record")
+
+    async def numbers_read() -> list[int]:
+        numbers: list[int] = []
+        async with aiopaiio.Client() as client, client.open_reader(path) as reader:
+            with pytest.raises(aiopaiio.TimestampRangeError):
+                async for batch in reader:
+                    numbers += batch["b"].to_pylist()
+        return numbers
+
+    assert bridge().call(numbers_read) == list(range(2550))
+
+
 OUTSIDE_OF_PYTHONS_YEARS = [
     np.datetime64("10000-01-01T00:00:00.000001", "us"),
     np.datetime64("-0044-03-15T12:00:00", "us"),
