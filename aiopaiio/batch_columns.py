@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from aiopaiio.column_values import ColumnValues, Shape, StringAs
+from aiopaiio.column_shapes import Shape
+from aiopaiio.column_values import ColumnValues
 from aiopaiio.record_array import Records
+from aiopaiio.text_objects import StringAs
 
 __all__ = ["BatchColumns", "RowType", "Window", "cut", "fill_records"]
 

@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from aiopaiio.batch_columns import BatchColumns, Window, cut, fill_records
-from aiopaiio.column_values import StringAs, field_shape, typed_dtype
+from aiopaiio.column_shapes import field_shape, typed_dtype
 from aiopaiio.record_array import Records
+from aiopaiio.text_objects import StringAs
 
 __all__ = ["RecordCursor", "Records", "StringAs", "records_from_batches"]
 

@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from aiopaiio.column_values import Shape, StringAs, field_shape, python_values
+from aiopaiio.column_shapes import Shape, field_shape
+from aiopaiio.column_values import python_values
+from aiopaiio.text_objects import StringAs
 
 __all__ = ["tuples_from_batches"]
 
