@@ -41,23 +41,25 @@ _REFUSES_ARROW = frozenset({400, 405, 406, 415, 501})
 
 @dataclass(slots=True)
 class RowSource:
-    """What all row ranges of one read share. ``arrow`` turns false when the service refuses the Arrow form."""
+    """What all row ranges of one read share."""
 
     tunnel: Tunnel
     plan: ColumnPlan
     wire_schema: pa.Schema
     planner: RangePlanner
     streams: StreamCount
-    arrow: bool
     may_fall_back: bool
+    """Whether records are asked for when the service refuses the Arrow form."""
     wide_timestamps: bool
     """Whether TIMESTAMPs of the record form keep their seconds and nanoseconds apart."""
     encoding: str
     # One at a time: two that decode records would mostly wait for each other, and all others for both.
     decoding: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))
 
-    def __post_init__(self) -> None:
-        self.planner.records = not self.arrow
+    @property
+    def arrow(self) -> bool:
+        """Whether rows are asked for in the Arrow form, not as records."""
+        return not self.planner.records
 
     @property
     def batch_bytes(self) -> int:
@@ -341,7 +343,6 @@ class RangeDownload:
         if not (refused and source.arrow and source.may_fall_back):
             return False
         logger.info("%s: the service refuses the Arrow form (%s); reading records", self._describe(), error)
-        source.arrow = False
         source.planner.records = True
         return True
 

@@ -41,10 +41,10 @@ class RangePlanner:
     the other half for what is under way in connections, decoders and hands: it has room for :attr:`most_streams`.
     """
 
-    def __init__(self, schema: pa.Schema, memory_limit_bytes: int) -> None:
+    def __init__(self, schema: pa.Schema, memory_limit_bytes: int, *, records: bool = False) -> None:
         self.window_bytes = max(1, memory_limit_bytes // 2)
         self._record_bytes = RECORD_COLUMN_BYTES * len(schema)
-        self.records = False
+        self.records = records
         """Whether rows come in the record form, not in Arrow's."""
         widths = [_fixed_width(field.type) for field in schema]
         guesses = (width or _guess(field.type) for width, field in zip(widths, schema, strict=True))

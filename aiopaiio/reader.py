@@ -308,14 +308,14 @@ class TableReader:
                 "use wire_form='auto'"
             )
         wire_schema = arrow_schema(plan.wire_columns)
-        planner = RangePlanner(wire_schema, options.memory_limit_bytes)
+        records = needs_records or options.wire_form == "record"
+        planner = RangePlanner(wire_schema, options.memory_limit_bytes, records=records)
         return RowSource(
             tunnel=self._tunnel,
             plan=plan,
             wire_schema=wire_schema,
             planner=planner,
             streams=StreamCount(options.concurrency, planner.most_streams),
-            arrow=options.wire_form != "record" and not needs_records,
             may_fall_back=options.wire_form == "auto",
             wide_timestamps=bool(options.wide_timestamps),
             encoding=options.encoding,

@@ -120,15 +120,13 @@ def test_records_of_many_columns_come_in_longer_ranges() -> None:
     planner.records = True
     assert planner.first_rows(MANY) == 1000 * RECORD_COLUMN_BYTES // 2 // 8000
     assert planner.range_rows(MANY, number=1, streams=4) == 1000 * RECORD_COLUMN_BYTES // 8000
-    few = RangePlanner(SCHEMA, 256 << 20)
-    few.records = True
+    few = RangePlanner(SCHEMA, 256 << 20, records=True)
     assert few.first_rows(MANY) == FIRST_RANGE_BYTES // 16
     assert few.range_rows(MANY, number=1, streams=4) == SMALLEST_RANGE_BYTES // 16
 
 
 def test_records_of_one_stream_are_asked_for_at_once_as_far_as_memory_goes() -> None:
-    planner = RangePlanner(SCHEMA, 256 << 20)
-    planner.records = True
+    planner = RangePlanner(SCHEMA, 256 << 20, records=True)
     assert planner.range_rows(10**6, number=1, streams=1, stream_bytes_per_second=1e6) == 10**6
     rows = planner.range_rows(MANY, number=1, streams=1)
     assert 16 * rows > 2 * LARGEST_RANGE_BYTES
