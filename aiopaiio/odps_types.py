@@ -14,7 +14,7 @@ from typing import Any
 
 from aiopaiio.errors import SchemaMismatchError
 
-__all__ = ["ONE_WORD", "OdpsType", "normal_type", "parse_type", "type_parser"]
+__all__ = ["ONE_WORD", "OdpsType", "needs_parser", "normal_type", "parse_type", "type_parser"]
 
 ONE_WORD = frozenset(
     (
@@ -63,6 +63,11 @@ class OdpsType:
         return self.name in names or any(child.holds(*names) for child in self.children)
 
 
+def needs_parser(text: str) -> bool:
+    """Whether it takes :func:`type_parser` to parse this type."""
+    return text.strip().lower() not in ONE_WORD
+
+
 @cache
 def type_parser() -> Any:
     """PyODPS's module of types. The first call imports it, which takes about half a second."""
@@ -74,9 +79,8 @@ def type_parser() -> Any:
 @lru_cache(maxsize=4096)
 def parse_type(text: str) -> OdpsType:
     """Parse a type in any case and spacing; raises :class:`SchemaMismatchError` when it is not a known type."""
-    word = text.strip().lower()
-    if word in ONE_WORD:
-        return OdpsType(word)
+    if not needs_parser(text):
+        return OdpsType(text.strip().lower())
     parsed = _parse(text)
     # PyODPS overlooks trailing text, missing brackets and struct fields of the same name.
     if _letters(_ONE_DIGIT_COUNT.sub(r"decimal(\1,0)", _letters(text))) != _letters(str(parsed)):

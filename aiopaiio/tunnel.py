@@ -18,7 +18,7 @@ import anyio.to_thread
 
 from aiopaiio import errors
 from aiopaiio.http import Body, Request
-from aiopaiio.odps_types import type_parser
+from aiopaiio.odps_types import needs_parser, type_parser
 from aiopaiio.schema import Column
 from aiopaiio.service_api import ServiceApi
 from aiopaiio.session_quota import SessionQuota
@@ -36,7 +36,7 @@ _HEADERS = {
     "odps-tunnel-date-transform": "v1",
 }
 _BODY_PIECE_BYTES = 1 << 18
-_TYPE_OF_MORE_THAN_A_WORD = re.compile(rb'"type"\s*:\s*"[^"]*[<(\\]')
+_TYPE_IN_JSON = re.compile(rb'"type"\s*:\s*"([^"]*)')
 _FIRST_POLL_SECONDS = 0.1
 _LONGEST_POLL_SECONDS = 5.0
 
@@ -184,8 +184,9 @@ class Tunnel:
 
         async def once(endpoint: str) -> tuple[dict[str, Any], str | None]:
             answer = await self._http.send(self._table_request(method, table, query, endpoint))
-            if _TYPE_OF_MORE_THAN_A_WORD.search(answer.body):
-                # Needed to parse it, and not to be imported in the loop, which others wait for.
+            types = {text.decode(errors="replace") for text in _TYPE_IN_JSON.findall(answer.body)}
+            if any(map(needs_parser, types)):
+                # Not to be imported in the loop, which others wait for.
                 await anyio.to_thread.run_sync(type_parser)
             return answer.json(), answer.request_id
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -108,7 +110,7 @@ def test_every_public_name_is_there() -> None:
 
 
 async def test_what_takes_long_to_import_is_not_imported_in_the_loop(
-    client: Client, make_table, local_service: LocalService
+    client: Client, make_table, local_service: LocalService, tmp_path: Path
 ) -> None:
     program = """
 import asyncio, sys, threading
@@ -123,17 +125,19 @@ async def main():
     endpoint, access_id, access_key, *paths = sys.argv[1:]
     async with aiopaiio.Client(endpoint=endpoint, access_id=access_id, access_key=access_key) as client:
         for path in paths:
-            async with client.open_reader(path) as reader:
-                print(reader.table_schema.columns[0].type)
+            async with client.open_reader(path, "b") as reader:
+                print("opened")
 
 sys.meta_path.insert(0, Watch())
 asyncio.run(main())
 """
-    paths = [await make_table(f"a {type_text}") for type_text in ("bigint", "array<bigint>", "decimal(4,2)")]
+    paths = [await make_table(f"a {text}, b bigint") for text in ("bigint", "decimal(4,2)", "array<bigint>")]
+    with closing(sqlite3.connect(tmp_path / "root" / "metadata.sqlite3")) as database, database:
+        database.execute("UPDATE definitions SET text = replace(text, 'decimal(4,2)', 'geometry')")
     keys = local_service.endpoint, local_service.access_id, local_service.access_key
     environment = os.environ | {"PYTHONPATH": str(Path(aiopaiio.__file__).parents[1])}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", program, *keys, *paths, stdout=subprocess.PIPE, env=environment
     )
     printed, _ = await process.communicate()
-    assert printed.decode().splitlines() == ["bigint", "imported by a thread", "array<bigint>", "decimal(4,2)"]
+    assert printed.decode().splitlines() == ["opened", "imported by a thread", "opened", "opened"]
