@@ -250,7 +250,7 @@ async def test_a_wait_beyond_all_patience_is_an_error_at_once(connect, make_tabl
 
 
 async def test_an_error_is_sticky_until_a_seek(connect, make_table, local_service: LocalService) -> None:
-    path = await make_table(COLUMNS, ROWS)
+    path = await make_table(COLUMNS, ROWS, "ds=1")
     async with connect(retry=HASTY) as client:
         local_service.faults.add(Fault("read_rows", Status(403, "NoPermission"), 4, 1000))
         async with client.open_reader(path, **SMALL) as reader:
@@ -262,8 +262,9 @@ async def test_an_error_is_sticky_until_a_seek(connect, make_table, local_servic
             assert 0 < len(ids) < ROWS.num_rows
             assert reader.position == len(ids)
             assert first.value.session
-            assert first.value.table == "demo.t0"
-            assert first.value.rows
+            assert (first.value.table, first.value.partition) == ("demo.t0", "ds=1")
+            assert first.value.rows is not None
+            assert len(ids) in range(*map(int, first.value.rows.strip("[)").split(", ")))
             assert str(first.value).endswith(f"request id {first.value.request_id})")
             local_service.faults.clear()
             for _ in range(3):

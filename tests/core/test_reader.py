@@ -43,6 +43,22 @@ async def test_many_ranges_at_once_come_in_row_order(client: Client, make_table,
     assert ids == list(range(60_000))
 
 
+async def test_each_download_holds_its_share_of_the_capacity(client: Client, make_table) -> None:
+    path = await make_table(NUMBERED, numbered(3))
+    for _ in range(19):  # batches do not span what was appended at once
+        async with client.open_writer(path) as writer:
+            await writer.write_batch(numbered(3))
+    most, count = 0, 0
+    async with client.open_reader(path, concurrency=2, capacity_rows=11) as reader:
+        async for batch in reader:
+            count += batch.num_rows
+            for _ in range(20):  # turns in which more rows come
+                await asyncio.sleep(0)
+                assert reader._prefetch is not None
+                most = max([most, *(slot.queue._rows for slot in reader._prefetch._window)])
+    assert (most, count) == (6, 60)
+
+
 async def test_slices_and_row_ranges(client: Client, make_table) -> None:
     path = await make_table(NUMBERED, numbered(11))
     seen = []

@@ -18,6 +18,7 @@ import paiio
 from aiopaiio.local import LocalService
 from aiopaiio.local.faults import Fault, Stall, Status
 from aiopaiio.local.operations import Operation
+from paiio._bridge import Bridge
 from paiio._turns import Turns
 from paiio.compat import common_io
 
@@ -58,6 +59,17 @@ def test_a_short_tail_and_then_the_end_again_and_again(make_table: MakeTable) ->
     with paiio.TableReader(make_table("a bigint", [(1,), (2,), (3,)])) as reader:
         # A row that is there is never lost to a flag.
         assert len(reader.read(5, allow_smaller_final_batch=False)) == 3
+
+
+def test_single_rows_do_not_cross_the_bridge(make_table: MakeTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    crossings: list[Any] = []
+    call = Bridge.call
+    with paiio.TableReader(make_table("a bigint, b string", numbered(5000))) as reader:
+        monkeypatch.setattr(Bridge, "call", lambda *args, **kwargs: crossings.append(args) or call(*args, **kwargs))
+        for row in numbered(5000):
+            assert reader.read().tolist() == [row]
+    # A batch crosses, and the closing.
+    assert 2 <= len(crossings) < 10
 
 
 def test_reading_no_rows(make_table: MakeTable) -> None:
