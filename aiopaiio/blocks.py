@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -9,19 +10,22 @@ import anyio
 import anyio.lowlevel
 import pyarrow as pa
 
-from aiopaiio.arrow_stream import ArrowStreamEncoder
-from aiopaiio.compression import compressor
-from aiopaiio.errors import ClosedError
+from aiopaiio.arrow_stream import ArrowStreamDecoder, ArrowStreamEncoder
+from aiopaiio.compression import compressor, decompressor
+from aiopaiio.errors import ClosedError, ServerError
 from aiopaiio.owned_tasks import OwnedTasks
 from aiopaiio.record_encoder import RecordStreamEncoder
 from aiopaiio.schema import Column, arrow_schema
 from aiopaiio.sessions import UploadSession
-from aiopaiio.tunnel import Tunnel
+from aiopaiio.tunnel import Tunnel, refuses_arrow
 
 __all__ = ["Block", "BlockBuilder", "BlockUploads"]
 
+logger = logging.getLogger(__name__)
+
 _MESSAGE_ROWS = 1 << 14
 _MESSAGE_BYTES = 1 << 20
+_MOST_BLOCK_BYTES = 1 << 40
 
 
 @dataclass(slots=True)
@@ -40,7 +44,8 @@ class BlockBuilder:
     def __init__(self, columns: tuple[Column, ...], *, arrow: bool, encoding: str, block_bytes: int) -> None:
         self._columns = columns
         self._schema = arrow_schema(columns)
-        self._arrow = arrow
+        self.arrow = arrow
+        """Whether rows go in the Arrow form as far as they can; may turn false at any time."""
         self._encoding = encoding
         self._block_bytes = block_bytes
         self._gathered: list[pa.RecordBatch] = []
@@ -67,18 +72,14 @@ class BlockBuilder:
     def empty_block(self) -> Block:
         """A block without rows, in the right form."""
         return BlockBuilder(
-            self._columns, arrow=self._arrow, encoding=self._encoding, block_bytes=self._block_bytes
+            self._columns, arrow=self.arrow, encoding=self._encoding, block_bytes=self._block_bytes
         )._finish_block()
 
     def _encode_gathered(self) -> Iterator[Block]:
         if not self._gathered_rows:
             return
         # TIMESTAMPs beyond Arrow's nanoseconds have no Arrow wire form: their rows go into a block in record form.
-        arrow = self._arrow and self._gathered[0].schema.equals(self._schema)
-        if arrow != self._block.arrow:
-            if self._block.row_count:
-                yield self._finish_block()
-            self._start_block(arrow)
+        has_arrow_form = self._gathered[0].schema.equals(self._schema)
         table = pa.Table.from_batches(self._gathered)
         whole = table.combine_chunks().to_batches() if len(self._gathered) > 1 else self._gathered
         rows_at_once = max(1, self._gathered_rows * self._block_bytes // max(1, self._gathered_bytes))
@@ -86,6 +87,11 @@ class BlockBuilder:
         for batch in whole:
             # A batch much larger than a block is cut, so that no block is.
             for start in range(0, batch.num_rows, rows_at_once):
+                arrow = self.arrow and has_arrow_form
+                if arrow != self._block.arrow:
+                    if self._block.row_count:
+                        yield self._finish_block()
+                    self._start_block(arrow)
                 part = batch.slice(start, rows_at_once)
                 self._append(self._encoder.encode(part))
                 self._block.row_count += part.num_rows
@@ -113,20 +119,38 @@ class BlockBuilder:
         self._compressor = None if self._encoding == "identity" else compressor(self._encoding)
 
 
+def _in_record_form(block: Block, columns: tuple[Column, ...], encoding: str) -> Block:
+    """The same rows as a block in record form."""
+    decoder, undo = ArrowStreamDecoder(arrow_schema(columns)), decompressor(encoding)
+    batches = [batch for piece in block.pieces for part in undo.decompress(piece) for batch in decoder.feed(part)]
+    batches += decoder.finish()
+    builder = BlockBuilder(columns, arrow=False, encoding=encoding, block_bytes=_MOST_BLOCK_BYTES)
+    blocks = [block for batch in batches for block in builder.add(batch)]
+    blocks += builder.flush()
+    (again,) = blocks or [builder.empty_block()]
+    return again
+
+
 class BlockUploads:
     """Up to ``concurrency`` blocks of one upload session under way at once.
 
-    The first upload that fails for good is raised by the next :meth:`put` or by :meth:`finish`.
+    With ``may_fall_back``, blocks in Arrow form that the service refuses are sent again as records. The first upload
+    that fails for good is raised by the next :meth:`put` or by :meth:`finish`.
     """
 
-    def __init__(self, tunnel: Tunnel, session: UploadSession, *, encoding: str, concurrency: int) -> None:
+    def __init__(
+        self, tunnel: Tunnel, session: UploadSession, *, encoding: str, concurrency: int, may_fall_back: bool
+    ) -> None:
         self._tunnel = tunnel
         self._session = session
         self._encoding = encoding
         self._slots = anyio.Semaphore(concurrency)
         self._concurrency = concurrency
         self._tasks = OwnedTasks(f"aiopaiio uploads {session.id}")
+        self._may_fall_back = may_fall_back
         self._failure: Exception | None = None
+        self.arrow_refused = False
+        """Whether further blocks had better be in record form at once."""
         self.sent: dict[int, int] = {}
         """Block id to number of rows, of every block that was put."""
 
@@ -166,10 +190,18 @@ class BlockUploads:
 
     async def _upload(self, block_id: int, block: Block) -> None:
         try:
-            await self._tunnel.put_block(
-                self._session, block_id, block.pieces, arrow=block.arrow, encoding=self._encoding
-            )
+            try:
+                await self._put(block_id, block)
+            except ServerError as error:
+                if not (block.arrow and self._may_fall_back and refuses_arrow(error)):
+                    raise
+                logger.info("the service refuses the Arrow form (%s); writing records", error)
+                self.arrow_refused = True
+                await self._put(block_id, _in_record_form(block, self._session.schema.columns, self._encoding))
         except Exception as error:
             self._failure = self._failure or error
         finally:
             self._slots.release()
+
+    async def _put(self, block_id: int, block: Block) -> None:
+        await self._tunnel.put_block(self._session, block_id, block.pieces, arrow=block.arrow, encoding=self._encoding)

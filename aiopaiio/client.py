@@ -122,6 +122,8 @@ class Client:
         reading). ``capacity_rows``: rows held ahead at most (0: as many as the memory limit allows). ``compression``:
         deflate, zstd, lz4 or snappy on the wire. ``wide_timestamps``: TIMESTAMPs as ``struct<sec, nano>``, for years
         outside 1677 to 2262; ``"auto"`` gives that form only in batches that came in the record wire form.
+        ``wire_form`` ``"auto"``: ``"arrow"``, but ``"record"`` where a column has no Arrow form or the service refuses
+        that form.
 
         Use with ``async with`` or ``await``.
         """
@@ -197,7 +199,8 @@ class Client:
         ``slice_id`` tells writers apart: two that write the same slice of the same table or partition at the same
         time fail (:class:`~aiopaiio.errors.SliceConflictError`); within one host this is always seen, between hosts
         only in a shared ``upload``. ``overwrite`` replaces what the table or partition held. ``upload`` writes one
-        slice of a session made by :meth:`create_upload`, which is committed by :meth:`commit_upload`.
+        slice of a session made by :meth:`create_upload`, which is committed by :meth:`commit_upload`. ``wire_form``
+        ``"auto"``: ``"arrow"``, but ``"record"`` where a column has no Arrow form or the service refuses that form.
 
         Use with ``async with`` or ``await``.
         """

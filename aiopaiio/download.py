@@ -24,7 +24,7 @@ from aiopaiio.sessions import DownloadSession
 from aiopaiio.slicing import RowRange
 from aiopaiio.snapshot import Snapshot
 from aiopaiio.stream_count import StreamCount
-from aiopaiio.tunnel import Tunnel
+from aiopaiio.tunnel import Tunnel, refuses_arrow
 
 __all__ = ["RangeDownload", "RowSource"]
 
@@ -35,8 +35,6 @@ _DECODE_IN_THREAD_COLUMNS = 32
 """Fewer bytes or columns are decoded in the time that another thread takes to begin."""
 
 _FRUITLESS_RENEWALS = 3
-# Refusals that may be meant for the Arrow form rather than for the request as such.
-_REFUSES_ARROW = frozenset({400, 405, 406, 415, 501})
 
 
 @dataclass(slots=True)
@@ -339,8 +337,7 @@ class RangeDownload:
 
     def _fall_back(self, error: errors.Error) -> bool:
         source = self._source
-        refused = isinstance(error, errors.ServerError) and error.status in _REFUSES_ARROW
-        if not (refused and source.arrow and source.may_fall_back):
+        if not (source.arrow and source.may_fall_back and refuses_arrow(error)):
             return False
         logger.info("%s: the service refuses the Arrow form (%s); reading records", self._describe(), error)
         source.planner.records = True

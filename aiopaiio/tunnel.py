@@ -26,7 +26,7 @@ from aiopaiio.sessions import DownloadSession, UploadSession, download_session, 
 from aiopaiio.slicing import RowRange
 from aiopaiio.table_path import TablePath
 
-__all__ = ["Tunnel"]
+__all__ = ["Tunnel", "refuses_arrow"]
 
 _Answer = TypeVar("_Answer")
 
@@ -36,6 +36,7 @@ _HEADERS = {
     "odps-tunnel-date-transform": "v1",
 }
 _BODY_PIECE_BYTES = 1 << 18
+_REFUSES_ARROW = frozenset({400, 405, 406, 415, 501})
 _TYPE_IN_JSON = re.compile(rb'"type"\s*:\s*"([^"]*)')
 _FIRST_POLL_SECONDS = 0.1
 _LONGEST_POLL_SECONDS = 5.0
@@ -234,6 +235,11 @@ class Tunnel:
             _HEADERS | (headers or {}),
             body=body,
         )
+
+
+def refuses_arrow(error: errors.Error) -> bool:
+    """Whether a refusal may be meant for the Arrow form rather than for the request as such."""
+    return isinstance(error, errors.ServerError) and error.status in _REFUSES_ARROW
 
 
 @contextmanager

@@ -91,7 +91,11 @@ class TableWriter:
             block_bytes=options.block_bytes,
         )
         self._uploads = BlockUploads(
-            tunnel, session, encoding=options.encoding, concurrency=options.concurrency or AUTOMATIC_CONCURRENCY
+            tunnel,
+            session,
+            encoding=options.encoding,
+            concurrency=options.concurrency or AUTOMATIC_CONCURRENCY,
+            may_fall_back=options.wire_form == "auto",
         )
         # Blocks to be, in order: a cancelled write leaves its own here, for the next call to send.
         self._unsent: deque[Iterator[Block]] = deque()
@@ -227,6 +231,7 @@ class TableWriter:
         try:
             while self._unsent:
                 await self._uploads.go_on()
+                self._builder.arrow &= not self._uploads.arrow_refused
                 self._block = self._block or next(self._unsent[0], None)
                 if self._block is None:
                     self._unsent.popleft()

@@ -11,7 +11,7 @@ import pytest
 import aiopaiio
 from aiopaiio import Client, errors
 from aiopaiio.local import LocalService
-from aiopaiio.local.faults import Fault, Refuse
+from aiopaiio.local.faults import Fault, Refuse, Status
 from aiopaiio.local.operations import Operation
 
 from .conftest import NUMBERED, numbered
@@ -36,6 +36,31 @@ async def test_batches_in_many_blocks_keep_their_order(client: Client, make_tabl
         assert writer.rows_written == 20_000
     async with client.open_reader(path) as reader:
         assert pa.Table.from_batches([b async for b in reader]).to_pylist() == table.to_pylist()
+
+
+@pytest.mark.parametrize("compression", [None, "zstd"])
+async def test_a_service_that_refuses_the_arrow_form_gets_records(
+    client: Client, make_table, local_service: LocalService, compression: str | None
+) -> None:
+    path = await make_table(NUMBERED)
+    local_service.faults.add(Fault("put_block", Status(415), times=10**6, when=lambda op: "arrow" in op.query))
+    table = numbered(20_000)
+    before = local_service.statistics.requests["put_block"]
+    async with client.open_writer(path, block_bytes=1 << 15, compression=compression, concurrency=3) as writer:
+        await writer.write_batch(table)
+    assert await rows(client, path) == [tuple(row.values()) for row in table.to_pylist()]
+    # Once it is known, nothing is sent in vain.
+    assert len(local_service.faults.log) <= 5
+    assert local_service.statistics.requests["put_block"] - before > 10
+    # The blocks without rows of a shared upload, too; but nobody gets what was not asked for.
+    upload = await client.create_upload(path, 1, overwrite=True)
+    async with client.open_writer(path, compression=compression, upload=upload) as writer:
+        await writer.write((1,))
+    await client.commit_upload(upload)
+    assert await rows(client, path) == [(1, None, None)]
+    with pytest.raises(errors.ServerError):
+        async with client.open_writer(path, wire_form="arrow") as writer:
+            await writer.write((2,))
 
 
 async def test_rows_of_python_values(client: Client, make_table) -> None:
