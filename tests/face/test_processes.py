@@ -239,9 +239,13 @@ def test_ctrl_c_in_a_blocked_read(tmp_path: Path) -> None:
     program = (
         _FAULTY_SERVICE
         + """
+    import signal
     import paiio
     from aiopaiio import Client
     from paiio._bridge import bridge
+
+    # A shell starts what runs in its background, tests too, deaf to it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     async def create():
         async with Client() as client:
