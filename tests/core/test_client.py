@@ -14,7 +14,7 @@ import pytest
 
 import aiopaiio
 from aiopaiio import Client, errors
-from aiopaiio.local import LocalService
+from aiopaiio.local import Fault, LocalService, Stall
 
 from .conftest import NUMBERED, numbered
 
@@ -27,6 +27,26 @@ async def test_many_tables_at_once_each_in_row_order(client: Client, make_table)
         seen[path] += batch.column("id").to_pylist()
     assert [len(seen[path]) for path in paths] == sizes
     assert all(ids == list(range(len(ids))) for ids in seen.values())
+
+
+async def test_no_more_tables_are_read_at_once_than_allowed(
+    client: Client, make_table, local_service: LocalService
+) -> None:
+    paths = [await make_table(NUMBERED, numbered(10)) for _ in range(5)]
+    asked: set[str] = set()
+    stall = Fault("read_rows", Stall(), times=100, when=lambda operation: asked.add(operation.path) or True)
+    local_service.faults.add(stall)
+    tables = client.read_tables(paths, tables_at_once=2)
+    reading = asyncio.create_task(anext(tables))
+    # All sessions are made ahead; then nothing is left that could be waited for.
+    while local_service.statistics.requests["create_download"] < 5 or len(asked) < 2:
+        await asyncio.sleep(0)
+    for _ in range(300):
+        await asyncio.sleep(0)
+    assert len(asked) == 2
+    reading.cancel()
+    await asyncio.wait([reading])
+    await tables.aclose()
 
 
 async def test_paths_come_back_as_they_were_given(client: Client, make_table) -> None:

@@ -59,7 +59,7 @@ def test_columns_come_in_the_order_asked(make_table: MakeTable) -> None:
 
 def test_partition_columns_when_asked_for(make_table: MakeTable) -> None:
     path = make_table(numbered(2), "ds=1/hh=07")
-    assert rows_of(Dataset(path, DEFAULTS)) == numbered_rows(2)
+    assert rows_of(Dataset(path, tuple(DEFAULTS))) == numbered_rows(2)
     assert rows_of(Dataset(path, ["", 0, ""], selected_cols="hh,id,ds")) == [(b"07", 0, b"1"), (b"07", 1, b"1")]
 
 
