@@ -156,6 +156,8 @@ def test_an_interrupt_at_any_instruction_of_a_call() -> None:
             running.pop()
 
     def interrupt_everywhere() -> None:
+        # Python 3.12 must know before it begins to trace that somebody will ask for this.
+        sys._getframe().f_trace_opcodes = True
         for step in itertools.count(1):
             try:
                 sys.settrace(interrupt_at(step))
