@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from aiopaiio.batch_columns import BatchColumns, Window, cut, fill_records
-from aiopaiio.column_shapes import field_shape, typed_dtype
+from aiopaiio.column_shapes import Shape, field_shape, typed_dtype
 from aiopaiio.record_array import Records
 from aiopaiio.text_objects import StringAs
 
@@ -19,7 +19,7 @@ __all__ = ["RecordCursor", "Records", "StringAs", "records_from_batches"]
 _FEW_ROWS = 32
 """A read of at most this many rows is cut from a window of converted rows; a larger one is converted by itself."""
 
-_WINDOW_ROWS = 1024
+_WINDOW_ROWS = 4096
 _WINDOW_CELLS = 1 << 16
 _NO_ROWS: list[Records | None] = [None] * (_WINDOW_ROWS + 1)
 """A window in which no row is ready, wherever in it one looks."""
@@ -42,19 +42,17 @@ class RecordCursor:
     def __init__(self, schema: pa.Schema, *, string_as: StringAs = "str") -> None:
         self.rows = 0
         self._string_as: StringAs = string_as
-        self._names = list(schema.names)
         self._shapes = [field_shape(field) for field in schema]
-        self._dtypes = [typed_dtype(shape, field.type) for shape, field in zip(self._shapes, schema, strict=True)]
-        self._row_types: dict[int, np.dtype[Any]] = {}
-        self._window_rows = min(_WINDOW_ROWS, max(_LEAST_WINDOW_ROWS, _WINDOW_CELLS // max(1, len(self._names))))
+        self._row_type = _RowTypes(schema, self._shapes)
+        self._window_rows = min(_WINDOW_ROWS, max(_LEAST_WINDOW_ROWS, _WINDOW_CELLS // max(1, len(schema))))
         self._batches: deque[BatchColumns] = deque()
         self._window: Window | None = None
-        # Of the window: the next row, and for each row the array to cut it from alone, which makes it ready.
+        # Of the window: the next row, and for each row what to cut it from alone, which makes it ready.
         self._at = 0
         self._of_row = _NO_ROWS
 
     def __repr__(self) -> str:
-        return f"<RecordCursor {self.rows} rows waiting, {len(self._names)} columns>"
+        return f"<RecordCursor {self.rows} rows waiting, {len(self._shapes)} columns>"
 
     def push(self, batch: pa.RecordBatch) -> None:
         """Add a batch at the end."""
@@ -71,7 +69,7 @@ class RecordCursor:
         self.rows -= ready
         # Up to here nothing was called and nothing branched, and only there does Python (3.10 at branches, too) let
         # another thread go on: so this row is nobody else's.
-        return None if rows is None else cut(rows, slice(at, at + 1))
+        return None if rows is None else cut(rows, at)
 
     def hold(self) -> None:
         """Let :meth:`take_one` find nothing until rows have been taken again."""
@@ -151,14 +149,24 @@ class RecordCursor:
         if not 0 <= count <= self.rows:
             raise ValueError(f"{count} rows asked for, {self.rows} waiting")
 
-    def _row_type(self, object_columns: int) -> np.dtype[Any]:
-        row_type = self._row_types.get(object_columns)
+
+class _RowTypes:
+    """The type of a row by its columns of objects; apart from the cursor, which a window must not keep alive."""
+
+    def __init__(self, schema: pa.Schema, shapes: Sequence[Shape]) -> None:
+        self._fields = [
+            (field.name, typed_dtype(shape, field.type)) for field, shape in zip(schema, shapes, strict=True)
+        ]
+        self._made: dict[int, np.dtype[Any]] = {}
+
+    def __call__(self, object_columns: int) -> np.dtype[Any]:
+        row_type = self._made.get(object_columns)
         if row_type is None:
-            if len(self._row_types) >= _REMEMBERED_ROW_TYPES:
-                self._row_types.clear()
-            fields = enumerate(zip(self._names, self._dtypes, strict=True))
+            if len(self._made) >= _REMEMBERED_ROW_TYPES:
+                self._made.clear()
+            fields = enumerate(self._fields)
             row_type = np.dtype([(n, object if object_columns >> at & 1 else dtype) for at, (n, dtype) in fields])
-            self._row_types[object_columns] = row_type
+            self._made[object_columns] = row_type
         return row_type
 
 

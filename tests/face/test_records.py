@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import sys
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -229,6 +230,22 @@ def test_a_read_of_few_rows_does_not_share_memory_with_the_next() -> None:
     first = cursor.take(2)
     first["a"][:] = 0
     assert cursor.take(2).tolist() == [(3,), (4,)]
+
+
+@pytest.mark.parametrize("names", [["text"], ["text", "id"], ["text", "gap"]])
+def test_objects_live_as_long_as_the_records_that_hold_them(names: list[str]) -> None:
+    batch = pa.record_batch(
+        {"text": ["first text", "second text"], "id": [1, 2], "gap": pa.array([1 << 40, None], pa.int64())}
+    )
+    records = records_from_batches([batch.select(names)])
+    part = records[1:]
+    first = records[0][0]
+    held = sys.getrefcount(first)
+    del records
+    held_by_part = sys.getrefcount(first)
+    assert part[0][0] == "second text"
+    del part
+    assert (held_by_part, sys.getrefcount(first)) == (held, held - 1)
 
 
 def test_text_as_bytes() -> None:
