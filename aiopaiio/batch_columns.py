@@ -76,16 +76,20 @@ def fill_records(pieces: Sequence[tuple[BatchColumns, int, int]], row_type: np.d
 
 
 def _new_rows(row_count: int, row_type: np.dtype[Any]) -> npt.NDArray[Any]:
-    """Rows to be filled."""
+    """Rows to be filled, whose objects are None."""
     if not row_type.hasobject:
         return np.empty(row_count, row_type)
     names = row_type.names or ()
-    if all(row_type[name].hasobject for name in names):
+    object_names = [name for name in names if row_type[name].hasobject]
+    if len(object_names) == len(names):
         # As plain objects the same memory takes NumPy half the time.
         rows: npt.NDArray[Any] = np.ndarray(row_count, row_type, np.empty((row_count, len(names)), object))
         return rows
-    # numpy.empty is far slower where there are objects: it stores a None into each.
-    return np.zeros(row_count, row_type)
+    # numpy.empty would do, but is far slower.
+    rows = np.zeros(row_count, row_type)
+    for name in object_names:
+        rows[name].fill(None)
+    return rows
 
 
 class Window:

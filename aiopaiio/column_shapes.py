@@ -11,16 +11,29 @@ import pyarrow as pa
 from aiopaiio.odps_types import OdpsType, parse_type
 from aiopaiio.schema import ODPS_TYPE_KEY
 
-__all__ = ["Shape", "field_shape", "typed_dtype"]
+__all__ = ["Shape", "field_shape"]
+
+
+_OBJECT = np.dtype(object)
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How to read an Arrow column. A STRUCT is an Arrow struct, and so is the wide form of a TIMESTAMP: told apart."""
+    """How to read an Arrow column. A STRUCT is an Arrow struct, and so is the wide form of a TIMESTAMP: told apart.
+
+    ``dtype`` is the type of a column's field in a record array when no row of it is odd (see
+    :class:`~aiopaiio.column_values.ColumnValues`).
+    """
 
     kind: Literal["number", "datetime", "date", "moment", "interval", "text", "bytes", "list", "map", "struct", "plain"]
     children: tuple[Shape, ...] = ()
     names: tuple[str, ...] = ()
+    dtype: np.dtype[Any] = _OBJECT
+
+
+_DATETIME = Shape("datetime", dtype=np.dtype(np.int64))
+_MOMENT = Shape("moment", dtype=np.dtype("M8[us]"))
+_INTERVAL = Shape("interval", dtype=np.dtype("m8[us]"))
 
 
 def field_shape(field: pa.Field[Any]) -> Shape:
@@ -38,9 +51,9 @@ def _shape(arrow: pa.DataType, odps: OdpsType | None) -> Shape:
 
     if is_a.is_struct(arrow):
         if odps and odps.name in ("timestamp", "timestamp_ntz"):
-            return Shape("moment")
+            return _MOMENT
         if odps and odps.name == "interval_day_time":
-            return Shape("interval")
+            return _INTERVAL
         fields = [arrow.field(position) for position in range(arrow.num_fields)]
         shapes = tuple(child(position, field.type) for position, field in enumerate(fields))
         return Shape("struct", shapes, tuple(field.name for field in fields))
@@ -49,31 +62,11 @@ def _shape(arrow: pa.DataType, odps: OdpsType | None) -> Shape:
     if is_a.is_list(arrow):
         return Shape("list", (child(0, arrow.value_type),))
     if is_a.is_timestamp(arrow):
-        return Shape("datetime" if arrow.unit == "ms" else "moment")
+        return _DATETIME if arrow.unit == "ms" else _MOMENT
     if is_a.is_integer(arrow) or is_a.is_floating(arrow) or is_a.is_boolean(arrow):
-        return Shape("number")
+        return Shape("number", dtype=np.dtype(arrow.to_pandas_dtype()))
     if is_a.is_date32(arrow):
-        return Shape("date")
+        return Shape("date", dtype=np.dtype("M8[D]"))
     if is_a.is_string(arrow):
         return Shape("text")
     return Shape("bytes") if is_a.is_binary(arrow) else Shape("plain")
-
-
-def typed_dtype(shape: Shape, arrow: pa.DataType) -> np.dtype[Any]:
-    """The type of a column's field in a record array when no row of it is odd.
-
-    Odd ones are those of :class:`~aiopaiio.column_values.ColumnValues`.
-    """
-    match shape.kind:
-        case "number":
-            dtype: np.dtype[Any] = np.dtype(arrow.to_pandas_dtype())
-            return dtype
-        case "datetime":
-            return np.dtype(np.int64)
-        case "date":
-            return np.dtype("M8[D]")
-        case "moment":
-            return np.dtype("M8[us]")
-        case "interval":
-            return np.dtype("m8[us]")
-    return np.dtype(object)

@@ -60,7 +60,7 @@ class ColumnValues:
         self._odd: BoolArray | None = None
         match shape.kind:
             case "number":
-                self._typed, self._odd = number_values(array), null_mask(array)
+                self._typed, self._odd = number_values(array, shape.dtype), null_mask(array)
             case "datetime":
                 self._typed, self._odd = fixed_width_values(array, np.dtype(np.int64)), null_mask(array)
             case "date":
@@ -78,14 +78,16 @@ class ColumnValues:
         return self._odd
 
     def fill(self, field: npt.NDArray[Any], start: int, stop: int) -> None:
-        """Put rows ``[start, stop)`` into ``field``: as objects, or as its typed dtype, odd ones as anything."""
+        """Put rows ``[start, stop)`` into ``field``: as objects, or as the shape's dtype, odd ones as anything.
+
+        A field of objects must hold None everywhere.
+        """
         if self._typed is None or (field.dtype.hasobject and self._shape.kind not in ("number", "datetime")):
             field[:] = self._objects(start, stop)
         elif self._odd is None or not field.dtype.hasobject:
             field[:] = self._typed[start:stop]
         else:
             # No Python object is made for what only fills the place of a NULL.
-            field.fill(None)
             np.copyto(field, self._typed[start:stop], where=~self._odd[start:stop])
 
     def _objects(self, start: int, stop: int) -> npt.NDArray[np.object_]:

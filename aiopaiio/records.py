@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from aiopaiio.batch_columns import BatchColumns, Window, cut, fill_records
-from aiopaiio.column_shapes import Shape, field_shape, typed_dtype
+from aiopaiio.column_shapes import Shape, field_shape
 from aiopaiio.record_array import Records
 from aiopaiio.text_objects import StringAs
 
@@ -154,9 +154,7 @@ class _RowTypes:
     """The type of a row by its columns of objects; apart from the cursor, which a window must not keep alive."""
 
     def __init__(self, schema: pa.Schema, shapes: Sequence[Shape]) -> None:
-        self._fields = [
-            (field.name, typed_dtype(shape, field.type)) for field, shape in zip(schema, shapes, strict=True)
-        ]
+        self._fields = [(name, shape.dtype) for name, shape in zip(schema.names, shapes, strict=True)]
         self._made: dict[int, np.dtype[Any]] = {}
 
     def __call__(self, object_columns: int) -> np.dtype[Any]:

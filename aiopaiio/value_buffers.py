@@ -24,10 +24,10 @@ def fixed_width_values(array: Array, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     return np.frombuffer(buffer, dtype, len(array), array.offset * dtype.itemsize)
 
 
-def number_values(array: Array) -> npt.NDArray[Any]:
+def number_values(array: Array, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     """The values of a column of numbers or booleans; the places of NULLs hold anything."""
-    if not pa.types.is_boolean(array.type):
-        return fixed_width_values(array, np.dtype(array.type.to_pandas_dtype()))
+    if dtype != np.bool_:
+        return fixed_width_values(array, dtype)
     buffer = array.buffers()[1]
     return np.zeros(len(array), np.bool_) if buffer is None or not buffer.size else _bits(array, buffer)
 
