@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import compress
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +13,7 @@ import pyarrow as pa
 from aiopaiio.column_shapes import Shape
 from aiopaiio.column_values import ColumnValues
 from aiopaiio.record_array import Records
-from aiopaiio.text_objects import StringAs
+from aiopaiio.text_objects import StringAs, object_array
 
 __all__ = ["BatchColumns", "RowType", "Window", "cut", "fill_records"]
 
@@ -51,14 +50,19 @@ class BatchColumns:
                 pattern |= bit
         return pattern
 
-    def patterns(self, start: int, stop: int) -> tuple[list[bytes], dict[bytes, int]]:
-        """For each row of ``[start, stop)`` a key; for each key the columns in which such rows are odd, as bits."""
+    def patterns(self, start: int, stop: int) -> tuple[list[int], npt.NDArray[np.intp]]:
+        """All sets of columns in which a row of ``[start, stop)`` is odd, as bits; for each row which of them it is."""
         if not self.odd_columns(start, stop):
-            return [b""] * (stop - start), {b"": 0}
+            return [0], np.zeros(stop - start, np.intp)
         packed = np.packbits([odd[start:stop] for _, odd in self._odd], axis=0)
-        keys = np.ascontiguousarray(packed.T).view(f"V{len(packed)}").reshape(-1).tolist()
+        # As numbers, where they fit: those are sorted sooner.
+        keys = np.zeros((stop - start, max(8, len(packed))), np.uint8)
+        keys[:, : len(packed)] = packed.T
+        key_type = np.uint64 if keys.shape[1] == 8 else f"V{keys.shape[1]}"
+        different, number_of_row = np.unique(keys.view(key_type).reshape(-1), return_inverse=True)
         bits = [bit for bit, _ in self._odd]
-        return keys, {key: sum(compress(bits, np.unpackbits(np.frombuffer(key, np.uint8)))) for key in set(keys)}
+        unpacked = np.unpackbits(different.view(np.uint8).reshape(len(different), -1), axis=1)
+        return [sum(compress(bits, row)) for row in unpacked.tolist()], number_of_row
 
 
 def fill_records(pieces: Sequence[tuple[BatchColumns, int, int]], row_type: np.dtype[Any]) -> Records:
@@ -102,10 +106,14 @@ class Window:
         self.rows = stop - start
         self._piece = (batch, start, stop)
         self._row_type = row_type
-        self._keys, self._patterns = batch.patterns(start, stop)
+        self._patterns, self._pattern_of_row = batch.patterns(start, stop)
         self._converted: dict[int, Records] = {}
-        counts = Counter(self._keys) if len(self._patterns) > 1 else dict.fromkeys(self._patterns, self.rows)
-        self._common = {p for key, p in self._patterns.items() if p == 0 or counts[key] * _COMMON >= self.rows}
+        counts = np.bincount(self._pattern_of_row).tolist()
+        self._common = {
+            pattern
+            for pattern, count in zip(self._patterns, counts, strict=True)
+            if pattern == 0 or count * _COMMON >= self.rows
+        }
         self._everything: Records | None = None
         self.of_row = self._of_row()
         """For each row what :func:`cut` gives this row of, in its own right type; None where nothing does, and last."""
@@ -113,8 +121,8 @@ class Window:
     def cut(self, start: int, stop: int) -> Records:
         """Rows ``[start, stop)``, in which only columns that need it hold objects."""
         pattern = 0
-        for key in self._keys[start:stop]:
-            pattern |= self._patterns[key]
+        for number in self._pattern_of_row[start:stop].tolist():
+            pattern |= self._patterns[number]
         converted = self._conversion(pattern)
         if converted is not None:
             return cut(converted, slice(start, stop))
@@ -127,14 +135,12 @@ class Window:
         return rows.view(Records)
 
     def _of_row(self) -> list[Records | None]:
-        tables: dict[bytes, Records | None] = {}
-        for key, pattern in self._patterns.items():
-            converted = self._conversion(pattern)
-            # NumPy cuts faster by a number than by a slice.
-            tables[key] = converted if converted is None else cast("Records", converted.reshape(-1, 1))
-        if len(tables) == 1:
-            return [*tables.values()] * self.rows + [None]
-        return [*map(tables.__getitem__, self._keys), None]
+        # In two dimensions: NumPy cuts faster by a number than by a slice.
+        tables = [
+            None if converted is None else converted.reshape(-1, 1)
+            for converted in map(self._conversion, self._patterns)
+        ]
+        return [*object_array(tables).take(self._pattern_of_row).tolist(), None]
 
     def _conversion(self, pattern: int) -> Records | None:
         """All rows in the type for a pattern, if many rows have it."""

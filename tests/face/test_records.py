@@ -97,10 +97,12 @@ def test_many_tuples_are_made_in_blocks_that_lose_none() -> None:
     assert tuples_from_batches(batches_of(columns, rows, len(rows))) == rows
 
 
-def test_single_rows_of_many_patterns_of_nulls() -> None:
+@pytest.mark.parametrize("times", [3, 17])
+def test_single_rows_of_many_patterns_of_nulls(times: int) -> None:
     """Some patterns are common in a batch, others are there once; no two columns have theirs in the same rows."""
-    columns = [Column(f"c{number}", text) for number, text in enumerate(["bigint", "double", "boolean", "date"] * 3)]
-    fitting: list[Any] = [7, 0.5, True, date(2024, 2, 29)] * 3
+    types = ["bigint", "double", "boolean", "date"] * times
+    columns = [Column(f"c{number}", text) for number, text in enumerate(types)]
+    fitting: list[Any] = [7, 0.5, True, date(2024, 2, 29)] * times
     rows = [
         tuple(None if (row + 1) % (at + 2) == 0 and row % 7 < 5 else cell for at, cell in enumerate(fitting))
         for row in range(200)
