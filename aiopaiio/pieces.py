@@ -30,6 +30,8 @@ _LARGE_BYTES = 4 << 20
 """More than this is given back to the system at once; less is soon needed again, and pages made anew cost time."""
 _MOST_NARROW_BYTES = np.iinfo(np.int32).max
 """Beyond so many bytes of texts, Arrow's offsets are of 64 bits, which take longer."""
+_MOST_AT_ONCE = 32
+"""More texts of a row than this are put together in two rounds: from so many places bytes come slower."""
 
 
 class Pieces:
@@ -115,28 +117,64 @@ class Texts(Pieces):
         bounds = np.frombuffer(offsets, offset_type, len(array) + 1, array.offset * offset_type.itemsize)
         return cls(np.frombuffer(content or b"", np.uint8), bounds)
 
+    @property
+    def byte_count(self) -> int:
+        """Bytes from the first text to the last; those of empty rows that are not ``present`` count too."""
+        return int(self.offsets[-1] - self.offsets[0])
+
     def flat(self) -> Texts:
         return self if self.present is None else super().flat()
+
+    def array(self, *, wide: bool | None = None) -> pa.Array:
+        """As Arrow's binary cells on the same bytes, NULL where empty because not ``present``; ``wide`` with offsets of 64 bits."""
+        first = self.offsets[0]
+        offsets = (self.offsets - first).astype(np.int64 if wide else np.int32, copy=False)
+        content = self.content[first : self.offsets[-1]]
+        valid = None if self.present is None else pa.py_buffer(np.packbits(self.present, bitorder="little"))
+        buffers = [valid, pa.py_buffer(np.ascontiguousarray(offsets)), pa.py_buffer(content)]
+        return pa.Array.from_buffers(pa.large_binary() if wide else pa.binary(), self.count, buffers)
 
 
 def join(parts: Sequence[Pieces], count: int) -> Texts:
     """Row by row, the pieces of ``parts`` after each other."""
-    if not count:
-        return Texts(np.zeros(0, np.uint8), np.zeros(1, np.int64))
-    layout = _Layout(_merged(parts, count), count)
+    if not count or not parts:
+        return Texts(np.zeros(0, np.uint8), np.zeros(count + 1, np.int32))
+    texts: list[Texts] = []
+    for are_texts, run in groupby(parts, lambda part: isinstance(part, Texts)):
+        texts += run if are_texts else [_laid_out(list(run), count)]  # type: ignore[arg-type]
+    if len(texts) == 1 and texts[0].present is None:
+        return texts[0]
+    wide = sum(text.byte_count for text in texts) > _MOST_NARROW_BYTES
+    arrays = [text.array(wide=wide) for text in texts]
+    while len(arrays) > 1 or arrays[0].null_count:
+        arrays = [_joined(arrays[at : at + _MOST_AT_ONCE]) for at in range(0, len(arrays), _MOST_AT_ONCE)]
+    return Texts.of_array(arrays[0])
+
+
+def _joined(arrays: Sequence[pa.Array]) -> pa.Array:
+    # NULLs are replaced by the empty text. Not skipped: Arrow 26 leaves out a row in which all are NULL.
+    separator = pa.scalar(b"", arrays[0].type)
+    return pc.binary_join_element_wise(*arrays, separator, null_handling="replace", memory_pool=BATCH_POOL)
+
+
+def _laid_out(parts: Sequence[Pieces], count: int) -> Texts:
+    """The same for pieces that are no texts."""
+    merged = _merged(parts, count)
+    if len(merged) == 1 and isinstance(merged[0], Fixed) and merged[0].present is None:
+        return merged[0].flat()
+    layout = _Layout(merged, count)
     layout.write_varints()
     layout.write_fixed()
-    return layout.with_texts()
+    return layout.texts()
 
 
 class _Layout:
-    """All pieces of some rows but the texts, and where each of them stands."""
+    """All pieces of some rows, none of them texts, and where each of them stands."""
 
     def __init__(self, parts: Sequence[Pieces], count: int) -> None:
         self._parts = parts
         self._count = count
         self._varints = [at for at, part in enumerate(parts) if isinstance(part, Varints)]
-        self._texts = [at for at, part in enumerate(parts) if isinstance(part, Texts)]
         # First within its row, then with all rows before it.
         self._starts = np.empty((len(parts), count), np.int64)
         widths = self._code_varints()
@@ -194,47 +232,11 @@ class _Layout:
             elif isinstance(part, Constant):
                 self._view(dtype)[starts] = np.frombuffer(part.piece, dtype)
 
-    def with_texts(self) -> Texts:
-        """Everything, with the texts between what was written."""
+    def texts(self) -> Texts:
+        """What was written, row by row."""
         bounds = np.zeros(self._count + 1, np.int64)
         bounds[1:] = self._ends
-        if not self._texts:
-            return Texts(self._content[: self._size], bounds)
-        # One array of what stands between texts, then of all texts; Arrow picks from it in the order of the rows.
-        between = len(self._texts) + 1
-        cell = self._count * between
-        runs = np.empty((self._count, between), np.int64)
-        runs[:, :-1] = self._starts[self._texts].T
-        runs[:, -1] = self._ends
-        contents: list[Bytes] = [self._content[: self._size]]
-        offsets: list[Offsets] = [bounds[:1], runs.reshape(-1)]
-        order = np.empty((self._count, 2 * between - 1), np.int64)
-        order[:, ::2] = np.arange(cell).reshape(runs.shape)
-        size = self._size
-        empty: list[tuple[Mask, int]] = []
-        for column, at in zip(range(1, 2 * between, 2), self._texts, strict=False):
-            part = self._parts[at]
-            assert isinstance(part, Texts)
-            first, last = int(part.offsets[0]), int(part.offsets[-1])
-            contents.append(part.content[first:last])
-            offsets.append(np.add(part.offsets, size - first, dtype=np.int64))
-            # The gap before its first offset is a cell too, which nobody picks.
-            order[:, column] = np.arange(cell + 1, cell + 1 + self._count)
-            if part.present is not None:
-                empty.append((~part.present, column))
-            size += last - first
-            cell += self._count + 1
-        offsets.append(np.array([size, size]))
-        for absent, column in empty:
-            order[absent, column] = cell + 1
-        wide = size > _MOST_NARROW_BYTES
-        ends = np.concatenate(offsets).astype(np.int64 if wide else np.int32)
-        buffers = [None, pa.py_buffer(ends), pa.py_buffer(np.concatenate(contents))]
-        cells = pa.Array.from_buffers(pa.large_binary() if wide else pa.binary(), cell + 2, buffers)
-        places = pa.array(order.reshape(-1))
-        pool = BATCH_POOL if size > _LARGE_BYTES else None
-        picked = Texts.of_array(pc.take(cells, places, boundscheck=False, memory_pool=pool))
-        return Texts(picked.content, picked.offsets[:: order.shape[1]])
+        return Texts(self._content[: self._size], bounds)
 
     def _view(self, dtype: str) -> npt.NDArray[Any]:
         """The content as values that begin at every byte."""
@@ -248,7 +250,7 @@ def _merged(parts: Sequence[Pieces], count: int) -> list[Pieces]:
     merged: list[Pieces] = []
     for present, alike in groupby(parts, lambda part: (id(part.present), _width(part) > 0)):
         run = list(alike)
-        merged += [_one_of(run, count)] if present[1] and len(run) > 1 else run
+        merged += [_one_of(run, count)] if present[1] else run
     return merged
 
 
