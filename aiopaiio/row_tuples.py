@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -29,6 +30,9 @@ def tuples_from_batches(batches: Iterable[pa.RecordBatch], *, string_as: StringA
         for start in range(0, batch.num_rows, block_rows):
             block = slice(start, start + block_rows)
             rows.extend(zip(*(_objects(values[block]) for values in columns), strict=True))
+            if gc.isenabled():
+                # New tuples are looked through once, soon. Here their values still are in the processor's cache.
+                gc.collect(0)
     return rows
 
 
