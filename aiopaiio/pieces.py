@@ -125,13 +125,13 @@ class Texts(Pieces):
     def flat(self) -> Texts:
         return self if self.present is None else super().flat()
 
-    def array(self, *, wide: bool | None = None) -> pa.Array:
-        """As Arrow's binary cells on the same bytes, NULL where empty because not ``present``; ``wide`` with offsets of 64 bits."""
-        first = self.offsets[0]
-        offsets = (self.offsets - first).astype(np.int64 if wide else np.int32, copy=False)
-        content = self.content[first : self.offsets[-1]]
+    def array(self, *, wide: bool = False) -> pa.Array:
+        """Binary cells of Arrow, NULL where not ``present``; with offsets of 64 bits if ``wide``, or if needed."""
+        wide = wide or self.byte_count > _MOST_NARROW_BYTES
+        first, last = self.offsets[0], self.offsets[-1]
+        offsets = np.ascontiguousarray(self.offsets - first, np.int64 if wide else np.int32)
         valid = None if self.present is None else pa.py_buffer(np.packbits(self.present, bitorder="little"))
-        buffers = [valid, pa.py_buffer(np.ascontiguousarray(offsets)), pa.py_buffer(content)]
+        buffers = [valid, pa.py_buffer(offsets), pa.py_buffer(self.content[first:last])]
         return pa.Array.from_buffers(pa.large_binary() if wide else pa.binary(), self.count, buffers)
 
 
@@ -140,8 +140,9 @@ def join(parts: Sequence[Pieces], count: int) -> Texts:
     if not count or not parts:
         return Texts(np.zeros(0, np.uint8), np.zeros(count + 1, np.int32))
     texts: list[Texts] = []
-    for are_texts, run in groupby(parts, lambda part: isinstance(part, Texts)):
-        texts += run if are_texts else [_laid_out(list(run), count)]  # type: ignore[arg-type]
+    for _, run in groupby(parts, lambda part: isinstance(part, Texts)):
+        alike = list(run)
+        texts += [part for part in alike if isinstance(part, Texts)] or [_laid_out(alike, count)]
     if len(texts) == 1 and texts[0].present is None:
         return texts[0]
     wide = sum(text.byte_count for text in texts) > _MOST_NARROW_BYTES

@@ -56,13 +56,15 @@ def test_batches_make_one_body(table: tuple[tuple[Column, ...], pa.RecordBatch])
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(batches())
-def test_texts_too_long_for_narrow_offsets_are_put_together_alike(
+def test_texts_too_long_for_narrow_offsets_or_too_many_for_one_round_are_put_together_alike(
     table: tuple[tuple[Column, ...], pa.RecordBatch],
 ) -> None:
     columns, batch = table
     body = encoded(columns, batch)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pieces, "_MOST_NARROW_BYTES", -1)
+        assert encoded(columns, batch) == body
+        patch.setattr(pieces, "_MOST_AT_ONCE", 2)
         assert encoded(columns, batch) == body
 
 
