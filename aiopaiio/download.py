@@ -73,8 +73,8 @@ class RowSource:
 class RangeDownload:
     """Delivers exactly the rows of one range, in order, or one error after those that came before it.
 
-    ``progress`` is called whenever bytes came. ``may_end_early``: when rows turn out to be much wider than was thought,
-    the range ends after those that came, at :attr:`stop`, and the rest is left to others.
+    ``progress`` is called whenever bytes came. When ``ends_early`` says so and much is missing, the range ends
+    after the rows that came, at :attr:`stop`, and the rest is left to others.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class RangeDownload:
         queue: BatchQueue,
         *,
         progress: Callable[[], None] = lambda: None,
-        may_end_early: bool = False,
+        ends_early: Callable[[], bool] | None = None,
     ) -> None:
         self._source = source
         self._snapshot = snapshot
@@ -94,7 +94,7 @@ class RangeDownload:
         self._ask_rows = len(rows)
         self._renewals = 0
         self._progress = progress
-        self._may_end_early = may_end_early
+        self._wants_to_end = ends_early
         self._waits_for_head = False
         self.at_head = anyio.Event()
         """Set when the rows of this range are the next ones to be delivered."""
@@ -316,7 +316,7 @@ class RangeDownload:
         self._progress()
 
     def _ends_early(self) -> bool:
-        if not self._may_end_early or self._position == self._rows.start:
+        if self._wants_to_end is None or not self._wants_to_end():
             return False
         rest = (self._rows.stop - self._position) * self._source.planner.bytes_per_row
         return rest > SMALLEST_RANGE_BYTES

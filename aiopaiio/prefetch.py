@@ -6,7 +6,7 @@ import math
 import time
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -40,6 +40,9 @@ class Prefetch:
     The receiver always drains the first range of the window itself, and each range has a budget of its own: were it
     shared, later ranges could use it up and the first one would never end. A range whose rows all came makes room for
     another download, within the memory; ``capacity_rows`` (0: no bound) are held at most by all ranges together.
+
+    As long as one stream is enough, much is asked for at once, and nothing behind it; when it no longer is, that range
+    ends after the rows that came, and several share the rest.
     """
 
     def __init__(
@@ -54,8 +57,8 @@ class Prefetch:
         self._range_number = 0
         self._window: deque[_Slot] = deque()
         self._active = 0
-        # Whether the range asked for last may end before the row that was planned.
-        self._end_is_open = False
+        # The range asked for last, while it may end before the row that was planned.
+        self._open_ended: RangeDownload | None = None
         self._tasks = OwnedTasks(f"aiopaiio prefetch {rows}", self._fill)
         self._failure: Exception | None = None
 
@@ -111,47 +114,57 @@ class Prefetch:
             self._failure is None
             and self._asked < self._rows.stop
             and self._active < self._source.streams.streams
-            and not self._end_is_open
+            and self._open_ended is None
         ):
             segment = self._segments[bisect_right(self._segment_stops, self._asked)]
-            count = self._range_rows(min(segment.rows.stop, self._rows.stop) - self._asked)
-            if self._window and not self._has_room(count):
+            planned = self._plan_range(min(segment.rows.stop, self._rows.stop) - self._asked)
+            if self._window and not self._has_room(planned.reserved_bytes):
                 break
-            self._start(segment, count)
+            self._start(segment, planned)
         if self._window:
             self._window[0].download.at_head.set()
 
-    def _range_rows(self, remaining: int) -> int:
+    def _plan_range(self, remaining: int) -> _PlannedRange:
         streams, planner = self._source.streams, self._source.planner
         if self._range_number == 0:
-            return planner.first_rows(remaining)
-        return planner.range_rows(
+            rows = planner.first_rows(remaining)
+            # Once a batch came, rows may turn out to be much wider than was thought.
+            ends_early = None if planner.knows_widths else self._knows_widths
+            return _PlannedRange(rows, planner.reserve_bytes(rows), ends_early)
+        rows = planner.range_rows(
             remaining,
             number=self._range_number,
             streams=streams.streams,
             idle_streams=streams.streams - self._active,
             stream_bytes_per_second=streams.stream_bytes_per_second,
         )
+        if streams.one_is_enough and (long := planner.long_range_rows(remaining)) > rows:
+            reserved = planner.reserve_bytes_of_long(long)
+            return _PlannedRange(long, reserved, lambda: not streams.one_is_enough, counts=False)
+        return _PlannedRange(rows, planner.reserve_bytes(rows))
 
-    def _has_room(self, row_count: int) -> bool:
+    def _knows_widths(self) -> bool:
+        return self._source.planner.knows_widths
+
+    def _has_room(self, byte_count: int) -> bool:
         if self._capacity_rows and len(self._window) >= self._source.streams.streams:
             return False
         reserved = sum(slot.reserved_bytes for slot in self._window)
-        return reserved + self._source.planner.reserve_bytes(row_count) <= self._source.planner.window_bytes
+        return reserved + byte_count <= self._source.planner.window_bytes
 
-    def _start(self, segment: Segment, row_count: int) -> None:
+    def _start(self, segment: Segment, planned: _PlannedRange) -> None:
         source = self._source
-        rows = RowRange(self._asked, self._asked + row_count).shift(-segment.first_row)
-        reserved = source.planner.reserve_bytes(row_count)
+        rows = RowRange(self._asked, self._asked + planned.row_count).shift(-segment.first_row)
         most_rows = -(-self._capacity_rows // source.streams.streams) if self._capacity_rows else math.inf
-        self._end_is_open = self._range_number == 0 and not source.planner.knows_widths
-        queue = BatchQueue(reserved, most_rows)
+        queue = BatchQueue(planned.reserved_bytes, most_rows)
         download = RangeDownload(
-            source, segment.snapshot, rows, queue, progress=self._fill, may_end_early=self._end_is_open
+            source, segment.snapshot, rows, queue, progress=self._fill, ends_early=planned.ends_early
         )
-        self._window.append(_Slot(download, queue, reserved))
-        self._asked += row_count
-        self._range_number += 1
+        if planned.ends_early is not None:
+            self._open_ended = download
+        self._window.append(_Slot(download, queue, planned.reserved_bytes))
+        self._asked += planned.row_count
+        self._range_number += planned.counts
         self._active += 1
         self._tasks.start_soon(self._run, download, segment.first_row, name=f"aiopaiio download {rows}")
 
@@ -159,9 +172,22 @@ class Prefetch:
         # Left by cancellation only when all of it ends.
         await download.run()
         self._active -= 1
-        if self._end_is_open:
-            self._asked, self._end_is_open = first_row + download.stop, False
+        if download is self._open_ended:
+            self._asked, self._open_ended = first_row + download.stop, None
         self._fill()
+
+
+@dataclass(frozen=True, slots=True)
+class _PlannedRange:
+    """How many rows to ask for, in how much memory, and what says, if anything, that fewer will do.
+
+    ``counts``: the next one may be longer for it.
+    """
+
+    row_count: int
+    reserved_bytes: int
+    ends_early: Callable[[], bool] | None = None
+    counts: bool = True
 
 
 @dataclass(frozen=True, slots=True)

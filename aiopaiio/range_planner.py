@@ -16,6 +16,9 @@ SMALLEST_RANGE_BYTES = 1 << 20
 
 LARGEST_RANGE_BYTES = 16 << 20
 
+LONGEST_RANGE_BYTES = 256 << 20
+"""Where one stream is enough; a request is then little of the whole, and no connection lasts for hours."""
+
 RECORD_COLUMN_BYTES = 8 << 10
 """What a range of records has of each column at least, the first one half of it: to encode and decode records costs
 time for each column, however few they are."""
@@ -75,6 +78,14 @@ class RangePlanner:
     def reserve_bytes(self, row_count: int) -> int:
         """The memory to set aside for a range of so many rows."""
         return int(row_count * self._bytes_per_row * _MARGIN) + 1
+
+    def long_range_rows(self, remaining_rows: int) -> int:
+        """The length of the next row range for a stream that is enough by itself, to be cut when it no longer is."""
+        return min(remaining_rows, self.rows_for(LONGEST_RANGE_BYTES))
+
+    def reserve_bytes_of_long(self, row_count: int) -> int:
+        """The memory to set aside for such a range: when it is full, the stream waits until rows are taken."""
+        return min(self.reserve_bytes(row_count), max(1, self.window_bytes // 2))
 
     @property
     def most_streams(self) -> int:

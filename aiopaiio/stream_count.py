@@ -28,6 +28,10 @@ _FIRST_LOOK_SECONDS = 0.05
 _ENOUGH_BYTES_PER_SECOND = 400e6
 """At this rate decoding, not the network, is what takes the time, and more streams get in each other's way."""
 
+_PROMISING_BYTES = 1 << 15
+_PROMISING_BYTES_PER_SECOND = 100e6
+"""When this much came at this rate, ten times that of the Tunnel, one stream may be enough; it is soon known."""
+
 _STARVED_SHARE = 0.1
 """Who waits less than this of its time is limited by itself, and more streams would only fill the memory."""
 
@@ -59,6 +63,7 @@ class StreamCount:
         self._flowing = 0
         self._counted_at = 0.0
         self._stream_bytes_per_second: float | None = None
+        self._stream_is_fast = False
         self._period_began: float | None = None
         self._first_period = True
         self._period_seconds = _PERIOD_SECONDS
@@ -89,6 +94,14 @@ class StreamCount:
         Without the wait for the answer: ranges would be short because they are short, where the service is far away.
         """
         return self._stream_bytes_per_second
+
+    @property
+    def one_is_enough(self) -> bool:
+        """Whether one stream brings all that can be decoded, so that no other need be asked for beside it.
+
+        It may turn false again. Of a fixed number all are wanted.
+        """
+        return self._stream_is_fast and self.streams <= (_FIRST_STREAMS if self._adapts else 1)
 
     def asked(self) -> None:
         """A stream was asked for; :meth:`ended` must follow, whatever comes of it."""
@@ -127,8 +140,8 @@ class StreamCount:
         self._count_flow(now)
         stream_rate = self._period_bytes / self._period_flow_seconds if self._period_flow_seconds else None
         if seconds < self._period_seconds:
-            if self._first_period and self._period_flow_seconds >= _FIRST_LOOK_SECONDS:
-                self._stream_bytes_per_second = stream_rate
+            if self._first_period and stream_rate is not None:
+                self._look(stream_rate)
             return
         self._first_period = False
         rate = self._period_bytes / seconds
@@ -138,6 +151,7 @@ class StreamCount:
         self._period_bytes = self._period_pieces = self._period_under_way = 0
         if starved and stream_rate is not None:
             self._stream_bytes_per_second = stream_rate
+            self._stream_is_fast = stream_rate >= _ENOUGH_BYTES_PER_SECOND
         if self._settling and mean_under_way < _USED_SHARE * self.streams:
             return
         if self._settling:
@@ -156,6 +170,14 @@ class StreamCount:
         # Whoever is refused stands still for as long as the service says, so this is not tried again soon.
         self._hold_seconds = _LONGEST_HOLD_SECONDS
         self._hold(now)
+
+    def _look(self, stream_rate: float) -> None:
+        """A rate from less than a period."""
+        if self._period_flow_seconds >= _FIRST_LOOK_SECONDS:
+            self._stream_bytes_per_second = stream_rate
+            self._stream_is_fast = stream_rate >= _ENOUGH_BYTES_PER_SECOND
+        elif self._period_bytes >= _PROMISING_BYTES:
+            self._stream_is_fast = stream_rate >= _PROMISING_BYTES_PER_SECOND
 
     def _adapt(self, rate: float, starved: bool, now: float) -> None:
         if self._before_growth is not None:

@@ -9,6 +9,7 @@ from aiopaiio.range_planner import (
     CONNECTION_BYTES,
     FIRST_RANGE_BYTES,
     LARGEST_RANGE_BYTES,
+    LONGEST_RANGE_BYTES,
     RECORD_COLUMN_BYTES,
     SMALLEST_RANGE_BYTES,
     RangePlanner,
@@ -52,6 +53,15 @@ def test_streams_of_known_speed_end_together() -> None:
     assert planner.range_rows(rows, number=20, streams=4, stream_bytes_per_second=10e6) == rows // 4
     # But no stream gets so little that asking for it would take longer.
     assert planner.range_rows(rows, number=20, streams=40, stream_bytes_per_second=10e6) == 2_500_000 // 16
+
+
+@pytest.mark.parametrize("limit_bytes", [16 << 20, 256 << 20, 4 << 30])
+def test_a_long_range_takes_half_of_what_may_wait_at_most(limit_bytes: int) -> None:
+    planner = RangePlanner(SCHEMA, limit_bytes)
+    assert planner.long_range_rows(1000) == 1000
+    rows = planner.long_range_rows(MANY)
+    assert 16 * rows == LONGEST_RANGE_BYTES
+    assert planner.reserve_bytes_of_long(rows) == min(planner.reserve_bytes(rows), limit_bytes // 4)
 
 
 @pytest.mark.parametrize("streams", [1, 4, 16, 64])

@@ -185,3 +185,40 @@ def test_a_burst_at_the_beginning_is_soon_outweighed() -> None:
     assert count.stream_bytes_per_second == pytest.approx(20e6)
     count.received(1_000_000, 0.15)
     assert count.stream_bytes_per_second == pytest.approx(2e6 / 0.15)
+
+
+def test_one_fast_stream_is_enough_until_it_is_slow() -> None:
+    count = StreamCount()
+    count.asked()
+    count.began(0.0, 0.0)
+    count.received(20_000, 0.0001)
+    assert not count.one_is_enough  # too few bytes to tell
+    count.received(80_000, 0.0005)
+    assert count.one_is_enough
+    for step in range(1, 100):
+        count.waited(0.01)
+        count.received(8_000_000, step / 100)
+        assert count.one_is_enough
+    for step in range(100, 150):
+        count.waited(0.01)
+        count.received(1_000_000, step / 100)
+    assert not count.one_is_enough
+
+
+def test_a_burst_at_the_beginning_does_not_make_one_stream_enough_for_long() -> None:
+    count = StreamCount()
+    count.asked()
+    count.began(0.0, 0.0)
+    count.received(200_000, 0.0005)
+    assert count.one_is_enough
+    count.received(500_000, 0.05)
+    assert not count.one_is_enough
+
+
+@pytest.mark.parametrize(("fixed", "enough"), [(0, True), (1, True), (2, False), (4, False)])
+def test_of_a_fixed_number_of_streams_all_are_wanted(fixed: int, enough: bool) -> None:
+    count = StreamCount(fixed)
+    count.asked()
+    count.began(0.0, 0.0)
+    count.received(1_000_000, 0.001)
+    assert count.one_is_enough == enough
