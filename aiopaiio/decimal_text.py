@@ -5,17 +5,17 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from aiopaiio.errors import MalformedStreamError
+from aiopaiio.errors import SchemaMismatchError
 
 __all__ = ["decimals_from_text", "text_from_decimals"]
 
 
 def decimals_from_text(texts: pa.Array, arrow_type: pa.DataType) -> pa.Array:
-    """Parse a binary array; raises :class:`MalformedStreamError` for text that is no number or does not fit exactly."""
+    """Parse a binary array; raises :class:`SchemaMismatchError` for text that is no number or does not fit exactly."""
     try:
         return texts.cast(pa.string()).cast(arrow_type)
     except pa.ArrowException as error:
-        raise MalformedStreamError(f"not a value of {arrow_type}: {error}") from error
+        raise SchemaMismatchError(f"not a value of {arrow_type}: {error}") from error
 
 
 def text_from_decimals(array: pa.Array) -> pa.Array:

@@ -379,7 +379,7 @@ class DecompressionError(DataError):
 
 
 class SchemaMismatchError(DataError):
-    """Rows or batches do not have the schema of the table, or tables that must agree differ."""
+    """Rows, batches or values do not fit the schema of the table, or tables that must agree differ."""
 
 
 class TimestampRangeError(DataError):

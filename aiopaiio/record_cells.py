@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from aiopaiio.batch_pool import BATCH_POOL
 from aiopaiio.decimal_text import decimals_from_text, text_from_decimals
-from aiopaiio.errors import MalformedStreamError, SchemaMismatchError, TimestampRangeError
+from aiopaiio.errors import SchemaMismatchError, TimestampRangeError
 from aiopaiio.pieces import Fixed, Pieces, Texts, Varints, join
 from aiopaiio.schema import SECONDS_NANOS
 from aiopaiio.varints import Positions, StrayError, Wire, read_numbers, signed, unsigned
@@ -125,7 +125,7 @@ class Integers(CellType):
             narrow = values.astype(self._dtype, copy=False)
             if self._dtype != "<i8" and (narrow != values).any():
                 wrong = int(values[narrow != values][0])
-                raise MalformedStreamError(f"the number {wrong} does not fit {self._arrow_type}")
+                raise SchemaMismatchError(f"the number {wrong} does not fit {self._arrow_type}")
             return _primitive(self._arrow_type, narrow)
 
         return Cells(array, Fixed(values), after)

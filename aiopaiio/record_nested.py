@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from aiopaiio.batch_pool import BATCH_POOL
-from aiopaiio.errors import MalformedStreamError, SchemaMismatchError
+from aiopaiio.errors import SchemaMismatchError
 from aiopaiio.odps_types import OdpsType
 from aiopaiio.pieces import Constant, Fixed, Pieces, Varints, join
 from aiopaiio.record_cells import (
@@ -193,7 +193,7 @@ class Maps(CellType):
         def array() -> pa.Array:
             key_array = keys.array()
             if key_array.null_count:
-                raise MalformedStreamError("a map with a NULL key")
+                raise SchemaMismatchError("a map with a NULL key")
             entries = pa.StructArray.from_arrays(
                 [key_array, values.array()], fields=[self._arrow_type.key_field, self._arrow_type.item_field]
             )

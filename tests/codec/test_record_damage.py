@@ -97,7 +97,7 @@ def test_the_records_before_a_value_that_does_not_fit_are_there_to_be_taken(
     with pytest.raises(DataError, match=r"does not fit|outside what|not a value") as caught:
         assert decoder.feed(encoder.encode(batch) + encoder.finish()) == []
         decoder.finish()
-    assert not isinstance(caught.value, ChecksumError)
+    assert not caught.value.retryable  # the checksum was right: no other answer would come
     assert sum(part.num_rows for part in decoder.take()) == at
     with pytest.raises(type(caught.value), match=re.escape(str(caught.value))):
         decoder.finish()
