@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from aiopaiio.batch_pool import allocate
+from aiopaiio.batch_pool import BATCH_POOL
 from aiopaiio.errors import MalformedStreamError, SchemaMismatchError, TruncatedStreamError
 from aiopaiio.frames import FRAME_BYTES, FrameDecoder, FrameEncoder
 
@@ -113,7 +113,7 @@ class ArrowStreamDecoder:
         if not metadata_bytes:  # an end-of-stream mark
             return
         header = _message_header(memoryview(head)[prefix:])
-        self._message = allocate(self._bounded(len(head) + header.body_bytes))
+        self._message = pa.allocate_buffer(self._bounded(len(head) + header.body_bytes), BATCH_POOL)
         self._next = (header.rows, header.body_bytes)
         self._room = memoryview(self._message).cast("B")
         self._room[: len(head)] = head
