@@ -59,10 +59,8 @@ class ColumnValues:
         self._typed: npt.NDArray[Any] | None = None
         self._odd: BoolArray | None = None
         match shape.kind:
-            case "number":
+            case "number" | "datetime":
                 self._typed, self._odd = number_values(array, shape.dtype), null_mask(array)
-            case "datetime":
-                self._typed, self._odd = fixed_width_values(array, np.dtype(np.int64)), null_mask(array)
             case "date":
                 days = fixed_width_values(array, np.dtype(np.int32))
                 self._typed = days.astype(np.int64).view("M8[D]")

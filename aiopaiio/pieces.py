@@ -26,8 +26,6 @@ Offsets = npt.NDArray[np.int32] | npt.NDArray[np.int64]
 
 _WORD_BYTES = 8
 
-_LARGE_BYTES = 4 << 20
-"""More than this is given back to the system at once; less is soon needed again, and pages made anew cost time."""
 _MOST_NARROW_BYTES = np.iinfo(np.int32).max
 """Beyond so many bytes of texts, Arrow's offsets are of 64 bits, which take longer."""
 _MOST_AT_ONCE = 32
@@ -222,16 +220,14 @@ class _Layout:
     def write_fixed(self) -> None:
         """Write the pieces that are of one width each."""
         for at, part in enumerate(self._parts):
-            width = _width(part)
-            if not width:
+            if not isinstance(part, Fixed):
                 continue
+            width = _width(part)
             dtype = f"<u{width}" if width in (1, 2, 4, 8) else f"V{width}"
-            starts = self._starts[at] if part.present is None else self._starts[at][part.present]
-            if isinstance(part, Fixed):
-                values = part.values.view(dtype)
-                self._view(dtype)[starts] = values if part.present is None else values[part.present]
-            elif isinstance(part, Constant):
-                self._view(dtype)[starts] = np.frombuffer(part.piece, dtype)
+            starts, values = self._starts[at], part.values.view(dtype)
+            if part.present is not None:
+                starts, values = starts[part.present], values[part.present]
+            self._view(dtype)[starts] = values
 
     def texts(self) -> Texts:
         """What was written, row by row."""
@@ -247,7 +243,7 @@ class _Layout:
 
 
 def _merged(parts: Sequence[Pieces], count: int) -> list[Pieces]:
-    """The same pieces, with neighbours of a fixed width that are in the same rows made into one."""
+    """The same pieces, those of a fixed width as :class:`Fixed`, neighbours that are in the same rows as one."""
     merged: list[Pieces] = []
     for present, alike in groupby(parts, lambda part: (id(part.present), _width(part) > 0)):
         run = list(alike)

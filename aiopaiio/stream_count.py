@@ -150,8 +150,7 @@ class StreamCount:
         self._period_began, self._period_waited, self._period_flow_seconds = now, 0.0, 0.0
         self._period_bytes = self._period_pieces = self._period_under_way = 0
         if starved and stream_rate is not None:
-            self._stream_bytes_per_second = stream_rate
-            self._stream_is_fast = stream_rate >= _ENOUGH_BYTES_PER_SECOND
+            self._learn(stream_rate)
         if self._settling and mean_under_way < _USED_SHARE * self.streams:
             return
         if self._settling:
@@ -174,10 +173,13 @@ class StreamCount:
     def _look(self, stream_rate: float) -> None:
         """A rate from less than a period."""
         if self._period_flow_seconds >= _FIRST_LOOK_SECONDS:
-            self._stream_bytes_per_second = stream_rate
-            self._stream_is_fast = stream_rate >= _ENOUGH_BYTES_PER_SECOND
+            self._learn(stream_rate)
         elif self._period_bytes >= _PROMISING_BYTES:
             self._stream_is_fast = stream_rate >= _PROMISING_BYTES_PER_SECOND
+
+    def _learn(self, stream_rate: float) -> None:
+        self._stream_bytes_per_second = stream_rate
+        self._stream_is_fast = stream_rate >= _ENOUGH_BYTES_PER_SECOND
 
     def _adapt(self, rate: float, starved: bool, now: float) -> None:
         if self._before_growth is not None:

@@ -25,7 +25,7 @@ def fixed_width_values(array: Array, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
 
 
 def number_values(array: Array, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    """The values of a column of numbers or booleans; the places of NULLs hold anything."""
+    """The values of a column of numbers, booleans or DATETIMEs; the places of NULLs hold anything."""
     if dtype != np.bool_:
         return fixed_width_values(array, dtype)
     buffer = array.buffers()[1]
